@@ -1,0 +1,920 @@
+#include "core/book/book.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "core/types/hash.h"
+#include "core/types/num.h"
+
+#define BOOK_MAGIC 0x314b4f4f424c5748u /* "HWLBOOK1": raise the digit when the block's layout changes */
+#define WINDOW_LOG2_MIN 6
+#define WINDOW_LOG2_MAX 18 /* three bitmaps of 64-bit words reach 64^3 */
+#define FAR_LOG2_MIN 6
+#define FAR_LOG2_MAX 24
+#define BITS1_WORDS 64
+
+/* book_t.expect: the FIRST and SNAPSHOT flags that the next message must show, or that only a new snapshot will do. */
+enum {
+    EXPECT_DIFF          = BOOK_FLAG_FIRST,
+    EXPECT_DIFF_PART     = 0,
+    EXPECT_SNAPSHOT_PART = BOOK_FLAG_SNAPSHOT,
+    EXPECT_SNAPSHOT      = 255, /* matches no message: admit() decides */
+    EXPECT_FLAGS         = BOOK_FLAG_FIRST | BOOK_FLAG_SNAPSHOT
+};
+
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* ---- where things lie --------------------------------------------------------------------------------------------- */
+
+static inline size_t window_ticks(const book_t *book) { return (size_t)1 << book->window_log2; }
+static inline size_t far_slots(const book_t *book) { return (size_t)1 << book->far_log2; }
+
+static inline size_t qty_word(const book_t *book, size_t s, uint64_t pos) { return book->side[s].qty_word + pos; }
+static inline size_t bits0_word(const book_t *book, size_t s, uint64_t pos) { return book->side[s].bits0_word + (pos >> 6); }
+static inline size_t bits1_word(const book_t *book, size_t s, uint64_t pos) { return book->side[s].bits1_word + (pos >> 12); }
+
+/* The words before far: by window size alone. */
+static inline size_t window_words(unsigned window_log2)
+{
+    return 2 * (((size_t)1 << window_log2) + ((size_t)1 << (window_log2 - 6)) + BITS1_WORDS);
+}
+
+static inline size_t far_word(const book_t *book, size_t slot) { return window_words(book->window_log2) + 2 * slot; }
+
+static void lay_out(book_t *book)
+{
+    const size_t ticks = window_ticks(book);
+    for (size_t s = 0; s < 2; s++) {
+        book->side[s].qty_word   = (uint32_t)(s * ticks);
+        book->side[s].bits0_word = (uint32_t)(2 * ticks + s * (ticks / 64));
+        book->side[s].bits1_word = (uint32_t)(2 * (ticks + ticks / 64) + s * BITS1_WORDS);
+    }
+}
+
+static bool cfg_sizes(const book_cfg_t *cfg, unsigned *window_log2, unsigned *far_log2)
+{
+    const uint32_t window = cfg->window_ticks == 0 ? BOOK_WINDOW_TICKS : cfg->window_ticks;
+    const uint32_t slots  = cfg->far_slots == 0 ? BOOK_FAR_SLOTS : cfg->far_slots;
+    *window_log2          = (unsigned)__builtin_ctz(window);
+    *far_log2             = (unsigned)__builtin_ctz(slots);
+    if (window != 1u << *window_log2 || *window_log2 < WINDOW_LOG2_MIN || *window_log2 > WINDOW_LOG2_MAX) {
+        err_set(ERR_ARG, "book: window_ticks is %u, limit a power of two in %u..%u", window, 1u << WINDOW_LOG2_MIN,
+                1u << WINDOW_LOG2_MAX);
+        return false;
+    }
+    if (slots != 1u << *far_log2 || *far_log2 < FAR_LOG2_MIN || *far_log2 > FAR_LOG2_MAX) {
+        err_set(ERR_ARG, "book: far_slots is %u, limit a power of two in %u..%u", slots, 1u << FAR_LOG2_MIN,
+                1u << FAR_LOG2_MAX);
+        return false;
+    }
+    return true;
+}
+
+/* ---- prices and tick indexes -------------------------------------------------------------------------------------- */
+
+/* One band: a division by an invariant that also proves that nothing remains. For odd d, x * d^-1 (mod 2^64) is x / d
+ * when d divides x, and above (2^64 - 1) / d for any other x; a rotation instead of a shift does the same for the even
+ * part (Granlund and Montgomery 1994, section 9; Hacker's Delight, 10-17). Counted from the lowest price allowed, as
+ * unsigned numbers, a price below it comes out above every valid one. */
+static void tick_prepare_one(book_t *book)
+{
+    const int64_t  tick    = book->ins.bands[0].tick;
+    const unsigned shift   = (unsigned)__builtin_ctzll((uint64_t)tick);
+    const uint64_t odd     = (uint64_t)tick >> shift;
+    const int64_t  low     = book->ins.def.allow_negative ? INT64_MIN / tick : 1;
+    const uint64_t span    = (uint64_t)(INT64_MAX / tick) - (uint64_t)low;
+    uint64_t       inverse = odd; /* right to 3 bits, and each Newton step doubles them */
+    for (unsigned step = 0; step < 5; step++) {
+        inverse *= 2 - odd * inverse;
+    }
+    book->tick_px0     = (uint64_t)(low * tick);
+    book->tick_inverse = inverse;
+    book->tick_shift   = shift;
+    book->tick_count   = span == UINT64_MAX ? UINT64_MAX : span + 1; /* all of int64: its last price goes the slow way */
+    book->tick_index0  = low;
+}
+
+/* Several bands: the index counts on across their edges, with index 0 at price 0. So |index| <= |px|, and none
+ * overflows. instrument_init saw to it that px_from is a multiple of its own tick; the last multiple of the band below
+ * may stand any distance under it. */
+static void tick_prepare_bands(book_t *book)
+{
+    const tick_band_t *bands = book->ins.bands;
+    uint32_t           zero  = book->ins.band_count - 1;
+    while (zero > 0 && bands[zero].px_from > 0) {
+        zero--;
+    }
+    for (uint32_t b = zero + 1; b < book->ins.band_count; b++) {
+        const int64_t edge  = bands[b].px_from;
+        const int64_t below = (edge - 1) / bands[b - 1].tick + 1; /* rounded up; edge > 0 */
+        book->band_shift[b] = below + book->band_shift[b - 1] - edge / bands[b].tick;
+    }
+    for (uint32_t b = zero; b > 0; b--) {
+        const int64_t edge      = bands[b].px_from;            /* <= 0 */
+        const int64_t below     = edge / bands[b - 1].tick;    /* rounded up, being negative */
+        book->band_shift[b - 1] = edge / bands[b].tick + book->band_shift[b] - below;
+    }
+}
+
+/* False when px is no valid price of the instrument; *index is then of no use. level_fast has the short way. */
+static bool tick_index(const book_t *book, int64_t px, int64_t *index)
+{
+    uint32_t b = book->ins.band_count - 1;
+    while (b > 0 && px < book->ins.bands[b].px_from) {
+        b--;
+    }
+    const int64_t tick = book->ins.bands[b].tick;
+    *index             = px / tick + book->band_shift[b];
+    return px % tick == 0 && (px > 0 || book->ins.def.allow_negative);
+}
+
+static inline int64_t index_px(const book_t *book, int64_t index)
+{
+    uint32_t b = book->ins.band_count - 1;
+    while (b > 0 && index < book->ins.bands[b].px_from / book->ins.bands[b].tick + book->band_shift[b]) {
+        b--;
+    }
+    return (index - book->band_shift[b]) * book->ins.bands[b].tick;
+}
+
+/* A key is the index of a bid and the complement of an ask's: the larger, the better. Its own inverse. */
+static inline int64_t key_flip(int64_t index, size_t s)
+{
+    return index ^ -(int64_t)s;
+}
+
+static inline int64_t key_px(const book_t *book, size_t s, int64_t key)
+{
+    return index_px(book, key_flip(key, s));
+}
+
+static inline int64_t pos_px(const book_t *book, size_t s, int64_t pos)
+{
+    return key_px(book, s, book->side[s].base + pos);
+}
+
+/* ---- the window --------------------------------------------------------------------------------------------------- */
+
+static inline int64_t bit_highest(uint64_t word)
+{
+    return 63 - __builtin_clzll(word);
+}
+
+/* The highest level of the window below pos, -1 when there is none. 0 <= pos < window. */
+static int64_t window_below(const book_t *book, size_t s, int64_t pos)
+{
+    uint64_t word = book->words[bits0_word(book, s, (uint64_t)pos)] & (((uint64_t)1 << (pos & 63)) - 1);
+    if (word != 0) {
+        return (pos & ~63LL) + bit_highest(word);
+    }
+    pos >>= 6; /* now a word of bits0 */
+    word = book->words[bits1_word(book, s, (uint64_t)pos << 6)] & (((uint64_t)1 << (pos & 63)) - 1);
+    if (word == 0) {
+        pos >>= 6; /* now a word of bits1 */
+        word = book->side[s].bits2 & (((uint64_t)1 << pos) - 1);
+        if (word == 0) {
+            return -1;
+        }
+        pos  = bit_highest(word) << 6;
+        word = book->words[bits1_word(book, s, (uint64_t)pos << 6)];
+    }
+    pos = (pos & ~63LL) + bit_highest(word);
+    return (pos << 6) + bit_highest(book->words[bits0_word(book, s, (uint64_t)pos << 6)]);
+}
+
+/* bits1 and bits2 after a word of bits0 became empty, or held its first level. */
+static inline void window_summarise(book_t *book, size_t s, uint64_t pos)
+{
+    const uint64_t bit1  = (uint64_t)1 << (pos >> 6 & 63);
+    const uint64_t bit2  = (uint64_t)1 << (pos >> 12);
+    uint64_t      *bits1 = &book->words[bits1_word(book, s, pos)];
+    *bits1               = book->words[bits0_word(book, s, pos)] != 0 ? *bits1 | bit1 : *bits1 & ~bit1;
+    book->side[s].bits2  = *bits1 != 0 ? book->side[s].bits2 | bit2 : book->side[s].bits2 & ~bit2;
+}
+
+static inline bool side_empty(const book_side_t *side)
+{
+    return side->bits2 == 0;
+}
+
+/* Position of the best level, -1 when there is none. */
+static inline int64_t window_top(const book_t *book, size_t s)
+{
+    return side_empty(&book->side[s]) ? -1 : (int64_t)book->side[s].top;
+}
+
+static void top_set(book_t *book, size_t s, int64_t top)
+{
+    book->side[s].top    = top < 0 ? 0 : (uint64_t)top;
+    book->side[s].top_px = top < 0 ? 0 : pos_px(book, s, top);
+}
+
+static void base_set(book_t *book, size_t s, int64_t base)
+{
+    const uint64_t index0 = (uint64_t)key_flip(book->tick_index0, s) + s; /* ~(q + index0) = ~q - index0 */
+    book->side[s].base    = base;
+    book->side[s].origin  = index0 - (uint64_t)base;
+}
+
+/* A level that is not in the window yet. */
+static void window_add(book_t *book, size_t s, uint64_t pos, uint64_t qty)
+{
+    const bool first = side_empty(&book->side[s]);
+    book->words[qty_word(book, s, pos)] = qty;
+    book->words[bits0_word(book, s, pos)] |= (uint64_t)1 << (pos & 63);
+    window_summarise(book, s, pos);
+    if (first || pos > book->side[s].top) {
+        top_set(book, s, (int64_t)pos);
+    }
+}
+
+/* Where a window must begin to hold key with a quarter of the window above it: the rest of a side lies below its best. */
+static int64_t window_base(const book_t *book, int64_t key)
+{
+    const int64_t ticks = (int64_t)window_ticks(book);
+    const int64_t base  = key < INT64_MIN + ticks ? INT64_MIN : key - ticks / 4 * 3;
+    return min_i64(base, INT64_MAX - ticks + 1);
+}
+
+/* ---- far levels --------------------------------------------------------------------------------------------------- */
+
+/* A slot is {key, qty}: qty is 0 in an empty one and negative for an ask. Keys of the two sides may be equal. */
+static inline size_t far_home(const book_t *book, uint64_t key)
+{
+    return (size_t)(key * 0x9e3779b97f4a7c15u >> (64 - book->far_log2));
+}
+
+static inline bool far_of_side(uint64_t qty, size_t s)
+{
+    return s == 0 ? (int64_t)qty > 0 : (int64_t)qty < 0;
+}
+
+static inline int64_t far_qty(uint64_t qty, size_t s)
+{
+    return s == 0 ? (int64_t)qty : -(int64_t)qty;
+}
+
+/* The slot of a key, or the empty one where it belongs. Ends because a slot in eight stays empty. */
+static size_t far_find(const book_t *book, size_t s, int64_t key)
+{
+    const size_t mask = far_slots(book) - 1;
+    size_t       slot = far_home(book, (uint64_t)key);
+    for (;; slot = (slot + 1) & mask) {
+        const uint64_t *cell = &book->words[far_word(book, slot)];
+        if (cell[1] == 0 || (cell[0] == (uint64_t)key && far_of_side(cell[1], s))) {
+            return slot;
+        }
+    }
+}
+
+static inline size_t far_room(const book_t *book)
+{
+    return far_slots(book) / 8 * 7 - book->side[0].far_count - book->side[1].far_count;
+}
+
+/* False when there is no room for one more. qty > 0. */
+static bool far_put(book_t *book, size_t s, int64_t key, int64_t qty)
+{
+    uint64_t *cell = &book->words[far_word(book, far_find(book, s, key))];
+    if (cell[1] == 0) {
+        if (far_room(book) == 0) {
+            return false;
+        }
+        book->side[s].far_count++;
+    }
+    cell[0] = (uint64_t)key;
+    cell[1] = (uint64_t)far_qty((uint64_t)qty, s);
+    return true;
+}
+
+/* Empty a slot, and shift back each level after it that would no longer be found: no tombstones, so the table never
+ * degrades (Knuth 6.4, algorithm R). */
+static void far_remove(book_t *book, size_t s, size_t slot)
+{
+    const size_t mask = far_slots(book) - 1;
+    size_t       hole = slot;
+    for (size_t next = (slot + 1) & mask;; next = (next + 1) & mask) {
+        const uint64_t *cell = &book->words[far_word(book, next)];
+        if (cell[1] == 0) {
+            break;
+        }
+        if (((next - far_home(book, cell[0])) & mask) >= ((next - hole) & mask)) {
+            memcpy(&book->words[far_word(book, hole)], cell, 2 * sizeof *cell);
+            hole = next;
+        }
+    }
+    memset(&book->words[far_word(book, hole)], 0, 2 * sizeof(uint64_t));
+    book->side[s].far_count--;
+}
+
+/* The best far level with a key below limit; false when there is none. */
+static bool far_best(const book_t *book, size_t s, int64_t limit, int64_t *key, int64_t *qty)
+{
+    bool found = false;
+    for (size_t slot = 0; slot < far_slots(book); slot++) {
+        const uint64_t *cell = &book->words[far_word(book, slot)];
+        const int64_t   k    = (int64_t)cell[0];
+        if (far_of_side(cell[1], s) && k < limit && (!found || k > *key)) {
+            found = true;
+            *key  = k;
+            *qty  = far_qty(cell[1], s);
+        }
+    }
+    return found;
+}
+
+/* ---- sliding the window ------------------------------------------------------------------------------------------- */
+
+/* A better price than the window reaches: slide up to it. Levels that fall off the low end become far ones; when these
+ * have no room, nothing is changed and the answer is false. */
+static bool window_rise(book_t *book, size_t s, int64_t key)
+{
+    book_side_t   *side  = &book->side[s];
+    const int64_t  base  = side->base;
+    const uint64_t shift = (uint64_t)window_base(book, key) - (uint64_t)base;
+    const size_t   words = window_ticks(book) / 64;
+
+    size_t falling = 0;
+    for (uint64_t pos = 0; pos < window_ticks(book) && pos < shift; pos += 64) {
+        const uint64_t part = shift - pos >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << (shift - pos)) - 1;
+        falling += (size_t)__builtin_popcountll(book->words[bits0_word(book, s, pos)] & part);
+    }
+    if (falling > far_room(book)) {
+        return false;
+    }
+    base_set(book, s, (int64_t)((uint64_t)base + shift));
+    top_set(book, s, -1);
+    for (size_t w = 0; w < words; w++) { /* upwards: each level moves to a lower position, which has been read before */
+        uint64_t word = book->words[bits0_word(book, s, w * 64)];
+        book->words[bits0_word(book, s, w * 64)] = 0;
+        window_summarise(book, s, w * 64);
+        for (; word != 0; word &= word - 1) {
+            const uint64_t pos  = w * 64 + (uint64_t)__builtin_ctzll(word);
+            uint64_t      *cell = &book->words[qty_word(book, s, pos)];
+            const uint64_t qty  = *cell;
+            *cell               = 0;
+            if (pos >= shift) {
+                window_add(book, s, pos - shift, qty);
+            } else {
+                far_put(book, s, base + (int64_t)pos, (int64_t)qty);
+            }
+        }
+    }
+    return true;
+}
+
+/* The window ran empty: bring it to the best far level, and the levels that it then covers into it. */
+static __attribute__((noinline)) void window_fall(book_t *book, size_t s)
+{
+    book_side_t *side = &book->side[s];
+    int64_t      key  = 0;
+    int64_t      qty  = 0;
+    const bool   some = far_best(book, s, INT64_MAX, &key, &qty); /* INT64_MAX itself cannot be far: nothing is better */
+    assert(some && side_empty(side));
+    base_set(book, s, window_base(book, key));
+    for (size_t slot = 0; slot < far_slots(book);) {
+        const uint64_t *cell = &book->words[far_word(book, slot)];
+        const int64_t   k    = (int64_t)cell[0];
+        if (far_of_side(cell[1], s) && k >= side->base) {
+            window_add(book, s, (uint64_t)k - (uint64_t)side->base, (uint64_t)far_qty(cell[1], s));
+            far_remove(book, s, slot); /* may bring another level into this slot: look at it again */
+        } else {
+            slot++;
+        }
+    }
+}
+
+/* ---- life --------------------------------------------------------------------------------------------------------- */
+
+size_t book_align(void)
+{
+    return _Alignof(book_t);
+}
+
+static size_t block_bytes(unsigned window_log2, unsigned far_log2)
+{
+    const size_t bytes = sizeof(book_t) + (window_words(window_log2) + ((size_t)2 << far_log2)) * sizeof(uint64_t);
+    return (bytes + _Alignof(book_t) - 1) / _Alignof(book_t) * _Alignof(book_t);
+}
+
+size_t book_footprint(const book_cfg_t *cfg)
+{
+    unsigned window_log2 = 0;
+    unsigned far_log2    = 0;
+    return cfg_sizes(cfg, &window_log2, &far_log2) ? block_bytes(window_log2, far_log2) : 0;
+}
+
+book_t *book_new(void *mem, const book_cfg_t *cfg, const instrument_t *ins)
+{
+    assert((uintptr_t)mem % _Alignof(book_t) == 0);
+    assert(ins->band_count >= 1 && ins->band_count <= INSTRUMENT_MAX_BANDS);
+    unsigned window_log2 = 0;
+    unsigned far_log2    = 0;
+    if (!cfg_sizes(cfg, &window_log2, &far_log2)) {
+        return NULL;
+    }
+    memset(mem, 0, block_bytes(window_log2, far_log2));
+    book_t *book      = mem;
+    book->window_log2 = window_log2;
+    book->far_log2    = far_log2;
+    book->ins         = *ins;
+    book->expect      = EXPECT_SNAPSHOT;
+    book->health      = FEED_BROKEN;
+    book->reason      = FEED_REASON_START;
+    lay_out(book);
+    if (ins->band_count == 1) {
+        tick_prepare_one(book);
+    } else {
+        tick_prepare_bands(book);
+    }
+    base_set(book, 0, 0);
+    base_set(book, 1, 0);
+    book->magic = BOOK_MAGIC;
+    return book;
+}
+
+book_t *book_join(void *mem)
+{
+    book_t *book = mem;
+    if (book->magic != BOOK_MAGIC) {
+        err_set(ERR_ARG, "book: the block holds %016llx where a book has %016llx", (unsigned long long)book->magic,
+                (unsigned long long)BOOK_MAGIC);
+        return NULL;
+    }
+    return book;
+}
+
+/* ---- messages ----------------------------------------------------------------------------------------------------- */
+
+static void book_break(book_t *book, feed_reason_t reason)
+{
+    book->health = FEED_BROKEN;
+    book->reason = (uint8_t)reason;
+    book->expect = EXPECT_SNAPSHOT;
+}
+
+static void book_clear(book_t *book)
+{
+    const bool any_far = book->side[0].far_count + book->side[1].far_count > 0;
+    memset(book->words, 0, far_word(book, any_far ? far_slots(book) : 0) * sizeof(uint64_t));
+    for (size_t s = 0; s < 2; s++) {
+        book->side[s].bits2     = 0;
+        book->side[s].far_count = 0;
+        top_set(book, s, -1);
+    }
+}
+
+/* A message that does not simply follow the one before it: the first part of a snapshot, one to be passed over, or a
+ * fault. ERR_OK: apply it. */
+static __attribute__((noinline)) err_t admit(book_t *book, const book_update_t *upd)
+{
+    const uint64_t last  = book->rpt_seq;
+    const uint32_t shown = upd->flags & EXPECT_FLAGS;
+    book->rpt_seq        = upd->rpt_seq;
+    if (shown != EXPECT_FLAGS && book->expect == EXPECT_SNAPSHOT) {
+        return ERR_AGAIN;
+    }
+    if (upd->bid_count + upd->ask_count > BOOK_UPDATE_MAX_LEVELS) {
+        book_break(book, FEED_REASON_GARBLED);
+        return err_set(ERR_ARG, "book %s: rpt_seq %llu has %d levels, limit %d", book->ins.symbol,
+                       (unsigned long long)upd->rpt_seq, upd->bid_count + upd->ask_count, BOOK_UPDATE_MAX_LEVELS);
+    }
+    if (shown == EXPECT_FLAGS) { /* whatever was lost before a snapshot does not matter */
+        book_clear(book);
+        book->health = FEED_RECOVERING;
+        return ERR_OK;
+    }
+    if (upd->rpt_seq != last + 1) {
+        book_break(book, FEED_REASON_LOST);
+        return err_set(ERR_GAP, "book %s: rpt_seq is %llu, and %llu was due", book->ins.symbol,
+                       (unsigned long long)upd->rpt_seq, (unsigned long long)last + 1);
+    }
+    const uint32_t due = book->expect;
+    book_break(book, FEED_REASON_GARBLED);
+    return err_set(ERR_STATE, "book %s: rpt_seq %llu has flags %u where a %s%s was due", book->ins.symbol,
+                   (unsigned long long)upd->rpt_seq, upd->flags, due & BOOK_FLAG_FIRST ? "first" : "further",
+                   due & BOOK_FLAG_SNAPSHOT ? " part of a snapshot" : " part of a diff");
+}
+
+/* Why a level was refused: the book breaks with it. */
+static err_t level_fault(book_t *book, const level_t *level)
+{
+    const char     *symbol = book->ins.symbol;
+    const long long px     = (long long)level->px;
+    if (level->qty < 0) {
+        book_break(book, FEED_REASON_GARBLED);
+        return err_set(ERR_RANGE, "book %s: qty at px %lld is %lld, limit 0", symbol, px, (long long)level->qty);
+    }
+    if (level->px <= 0 && !book->ins.def.allow_negative) {
+        book_break(book, FEED_REASON_GARBLED);
+        return err_set(ERR_RANGE, "book %s: px is %lld, limit above 0", symbol, px);
+    }
+    book_break(book, FEED_REASON_SCALE);
+    return err_set(ERR_SCALE, "book %s: px is %lld, limit a multiple of the tick %lld", symbol, px,
+                   (long long)instrument_tick_at(&book->ins, level->px));
+}
+
+/* A level whose key is not in the window. */
+static err_t level_outside(book_t *book, size_t s, int64_t key, int64_t qty)
+{
+    book_side_t *side  = &book->side[s];
+    const bool   empty = side_empty(side);
+    bool         fits  = true;
+    if (qty == 0) {
+        const size_t slot = far_find(book, s, key);
+        if (book->words[far_word(book, slot) + 1] != 0) {
+            far_remove(book, s, slot);
+        }
+    } else if (empty || key > side->base) {
+        if (empty) {
+            base_set(book, s, window_base(book, key));
+        } else {
+            fits = window_rise(book, s, key);
+        }
+        if (fits) {
+            window_add(book, s, (uint64_t)key - (uint64_t)side->base, (uint64_t)qty);
+        }
+    } else {
+        fits = far_put(book, s, key, qty);
+    }
+    if (!fits) {
+        book_break(book, FEED_REASON_LIMIT);
+        return err_set(ERR_LIMIT, "book %s: px %lld needs one more far level, limit %zu", book->ins.symbol,
+                       (long long)key_px(book, s, key), far_slots(book) / 8 * 7);
+    }
+    return ERR_OK;
+}
+
+/* A level at a position of the window, whatever follows from it. */
+static void level_window(book_t *book, size_t s, uint64_t pos, int64_t qty)
+{
+    const book_side_t *side = &book->side[s];
+    const uint64_t     bit  = (uint64_t)1 << (pos & 63);
+    if (qty != 0 && (book->words[bits0_word(book, s, pos)] & bit) == 0) {
+        window_add(book, s, pos, (uint64_t)qty);
+        return;
+    }
+    book->words[qty_word(book, s, pos)] = (uint64_t)qty;
+    if (qty != 0) {
+        return;
+    }
+    book->words[bits0_word(book, s, pos)] &= ~bit;
+    window_summarise(book, s, pos);
+    if (pos == side->top) {
+        top_set(book, s, window_below(book, s, (int64_t)pos));
+        if (side_empty(side) && side->far_count != 0) {
+            window_fall(book, s);
+        }
+    }
+}
+
+/* Any level at all. */
+static err_t level_apply(book_t *book, size_t s, const level_t *level)
+{
+    int64_t index = 0;
+    if (level->qty < 0 || !tick_index(book, level->px, &index)) {
+        return level_fault(book, level);
+    }
+    const int64_t  key = key_flip(index, s);
+    const uint64_t pos = (uint64_t)key - (uint64_t)book->side[s].base;
+    if (pos >= window_ticks(book)) {
+        return level_outside(book, s, key, level->qty);
+    }
+    level_window(book, s, pos, level->qty);
+    return ERR_OK;
+}
+
+/* The levels that nearly all are: valid, in the window, where neither the best level nor an upper bitmap changes. False,
+ * and nothing is changed, for any other. What the branches ask is rarely so; whether a level comes or goes is a coin toss
+ * that the processor would guess badly, and so that is arithmetic.
+ *   top     one comparison says that the position is neither above the best level, nor the best level while that goes, nor
+ *           outside the window: positions below it are large numbers here. An empty side (top 0) has no bits at all.
+ *   bits    a word without the level that comes or goes is not zero, neither before nor after */
+static inline bool level_fast(book_t *book, size_t s, const level_t *level)
+{
+    const book_side_t *side    = &book->side[s];
+    const uint64_t     product = ((uint64_t)level->px - book->tick_px0) * book->tick_inverse;
+    const uint64_t     q       = product >> (book->tick_shift & 63) | product << (-book->tick_shift & 63);
+    const uint64_t     pos     = (q ^ -(uint64_t)s) + side->origin;
+    const int64_t      qty     = level->qty;
+    if (unlikely(q >= book->tick_count || pos >= side->top + (qty != 0) || qty < 0)) {
+        return false;
+    }
+    uint64_t      *cell   = &book->words[side->qty_word + pos];
+    uint64_t      *bits   = &book->words[side->bits0_word + (pos >> 6)];
+    const uint64_t toggle = (uint64_t)((*cell == 0) != (qty == 0)) << (pos & 63);
+    if (unlikely((*bits & ~toggle) == 0)) {
+        return false;
+    }
+    *cell = (uint64_t)qty;
+    *bits ^= toggle;
+    return true;
+}
+
+static inline level_t best_of(const book_t *book, size_t s)
+{
+    const book_side_t *side = &book->side[s];
+    return (level_t){.px = side->top_px, .qty = (int64_t)book->words[side->qty_word + side->top]};
+}
+
+static __attribute__((noinline)) err_t crossed_fault(book_t *book)
+{
+    book_break(book, FEED_REASON_CROSSED);
+    return err_set(ERR_CROSSED, "book %s: after rpt_seq %llu the bid is %lld, limit below the ask %lld",
+                   book->ins.symbol, (unsigned long long)book->rpt_seq, (long long)book->side[0].top_px,
+                   (long long)book->side[1].top_px);
+}
+
+/* One by one, so that compilers do not gather neighbours into a vector register first: that costs more than the stores. */
+static inline void store_i64(int64_t *to, int64_t value)
+{
+    __atomic_store_n(to, value, __ATOMIC_RELAXED);
+}
+
+/* Without it gcc loads the head's constants into more registers than there are, before a loop that most often runs once,
+ * and a message of one level takes half as long again. */
+static inline void keep_in_memory(void)
+{
+    __asm__ volatile("" ::: "memory");
+}
+
+/* After the last level of a part. */
+static inline err_t part_end(book_t *book, const book_update_t *upd, int64_t mono_ns)
+{
+    if (unlikely((upd->flags & BOOK_FLAG_LAST) == 0)) {
+        book->expect = upd->flags & BOOK_FLAG_SNAPSHOT ? EXPECT_SNAPSHOT_PART : EXPECT_DIFF_PART;
+        return ERR_OK;
+    }
+    const level_t bid = best_of(book, 0);
+    const level_t ask = best_of(book, 1);
+    if (unlikely(bid.px >= ask.px)) { /* or a side is empty, and its price 0 */
+        if (bid.qty != 0 && ask.qty != 0) {
+            return crossed_fault(book);
+        }
+    }
+    store_i64(&book->best[0].px, bid.px);
+    store_i64(&book->best[0].qty, bid.qty);
+    store_i64(&book->best[1].px, ask.px);
+    store_i64(&book->best[1].qty, ask.qty);
+    store_i64(&book->updated_mono_ns, mono_ns);
+    book->venue_seq = upd->venue_seq;
+    book->expect    = EXPECT_DIFF;
+    book->health    = FEED_LIVE;
+    book->reason    = FEED_REASON_NONE;
+    book->reserved  = 0; /* completes an 8-byte store */
+    return ERR_OK;
+}
+
+/* From a level on, when something out of the ordinary came. */
+static __attribute__((noinline)) err_t part_rest(book_t *book, const book_update_t *upd, const level_t *level,
+                                                 const level_t *asks, int64_t mono_ns)
+{
+    const level_t *const end = asks + upd->ask_count;
+    for (; level < end; level++) {
+        const size_t s   = level >= asks;
+        const err_t  err = level_fast(book, s, level) ? ERR_OK : level_apply(book, s, level);
+        if (err != ERR_OK) {
+            return err;
+        }
+    }
+    return part_end(book, upd, mono_ns);
+}
+
+static __attribute__((noinline)) err_t part_other(book_t *book, const book_update_t *upd, const level_t *levels,
+                                                  int64_t mono_ns)
+{
+    const err_t err = admit(book, upd);
+    return err != ERR_OK ? err : part_rest(book, upd, levels, levels + upd->bid_count, mono_ns);
+}
+
+/* The ordinary: the next part in turn, all its levels fast. It calls nothing, which keeps it in few registers. */
+err_t book_apply(book_t *book, const book_update_t *upd, const level_t *levels, int64_t mono_ns)
+{
+    const level_t *const asks = levels + upd->bid_count;
+    const level_t *const end  = asks + upd->ask_count;
+    if (unlikely((upd->flags & EXPECT_FLAGS) != book->expect || upd->rpt_seq != book->rpt_seq + 1 ||
+                 end > levels + BOOK_UPDATE_MAX_LEVELS)) {
+        return part_other(book, upd, levels, mono_ns);
+    }
+    book->rpt_seq = upd->rpt_seq;
+    for (const level_t *level = levels; level < end; level++) {
+        if (unlikely(!level_fast(book, level >= asks, level))) {
+            return part_rest(book, upd, level, asks, mono_ns);
+        }
+        keep_in_memory();
+    }
+    return part_end(book, upd, mono_ns);
+}
+
+err_t book_feed(book_t *book, const feed_state_t *state, int64_t mono_ns)
+{
+    const feed_reason_t reason = (feed_reason_t)state->reason;
+    if (state->health == FEED_NONE || state->health > FEED_RECOVERING || state->reason >= FEED_REASON_COUNT) {
+        book_break(book, FEED_REASON_GARBLED);
+        return err_set(ERR_ARG, "book %s: feed state has health %u and reason %u, limits 1..%d and 0..%d",
+                       book->ins.symbol, state->health, state->reason, FEED_RECOVERING, FEED_REASON_COUNT - 1);
+    }
+    if (state->health == FEED_BROKEN || state->health == FEED_RECOVERING) {
+        book_break(book, reason);
+        book->health = state->health;
+    } else if (state->health == FEED_STALE && book->health == FEED_LIVE) {
+        book->health = FEED_STALE;
+        book->reason = reason == FEED_REASON_NONE ? FEED_REASON_AGE : (uint8_t)reason;
+    } else if (state->health == FEED_LIVE && (book->health == FEED_STALE || book->health == FEED_LIVE)) {
+        book->health          = FEED_LIVE;
+        book->reason          = FEED_REASON_NONE;
+        book->updated_mono_ns = mono_ns;
+    }
+    return ERR_OK;
+}
+
+bool book_age(book_t *book, int64_t mono_ns, int64_t max_age_ns)
+{
+    if (book->health != FEED_LIVE || mono_ns - book->updated_mono_ns <= max_age_ns) {
+        return false;
+    }
+    book->health = FEED_STALE;
+    book->reason = FEED_REASON_AGE;
+    return true;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------------ */
+
+uint32_t book_level_count(const book_t *book, side_t side)
+{
+    const size_t s     = side == SIDE_SELL;
+    uint32_t     count = book->side[s].far_count;
+    for (uint64_t pos = 0; pos < window_ticks(book); pos += 64) {
+        count += (uint32_t)__builtin_popcountll(book->words[bits0_word(book, s, pos)]);
+    }
+    return count;
+}
+
+int64_t book_qty_at(const book_t *book, side_t side, int64_t px)
+{
+    const size_t s     = side == SIDE_SELL;
+    int64_t      index = 0;
+    if (!tick_index(book, px, &index)) {
+        return 0;
+    }
+    const int64_t  key = key_flip(index, s);
+    const uint64_t pos = (uint64_t)key - (uint64_t)book->side[s].base;
+    if (pos < window_ticks(book)) {
+        return (int64_t)book->words[qty_word(book, s, pos)];
+    }
+    return far_qty(book->words[far_word(book, far_find(book, s, key)) + 1], s);
+}
+
+/* Far levels, picked by a heap in out whose root is the worst kept; px holds the key until the end. */
+static void heap_sift(level_t *heap, uint32_t i, uint32_t count)
+{
+    const level_t level = heap[i];
+    for (uint32_t child = 2 * i + 1; child < count; child = 2 * i + 1) {
+        if (child + 1 < count && heap[child + 1].px < heap[child].px) {
+            child++;
+        }
+        if (level.px <= heap[child].px) {
+            break;
+        }
+        heap[i] = heap[child];
+        i       = child;
+    }
+    heap[i] = level;
+}
+
+static void heap_make(level_t *heap, uint32_t count)
+{
+    for (uint32_t i = count / 2; i-- > 0;) {
+        heap_sift(heap, i, count);
+    }
+}
+
+static __attribute__((noinline)) uint32_t far_levels(const book_t *book, size_t s, level_t *out, uint32_t max)
+{
+    uint32_t count = 0;
+    for (size_t slot = 0; slot < far_slots(book); slot++) {
+        const uint64_t *cell = &book->words[far_word(book, slot)];
+        if (!far_of_side(cell[1], s)) {
+            continue;
+        }
+        const level_t level = {.px = (int64_t)cell[0], .qty = far_qty(cell[1], s)};
+        if (count < max) {
+            out[count++] = level;
+            if (count == max) {
+                heap_make(out, count);
+            }
+        } else if (level.px > out[0].px) {
+            out[0] = level;
+            heap_sift(out, 0, count);
+        }
+    }
+    if (count < max) {
+        heap_make(out, count);
+    }
+    for (uint32_t last = count; last > 1;) { /* the worst goes to the end */
+        last--;
+        const level_t worst = out[0];
+        out[0]              = out[last];
+        out[last]           = worst;
+        heap_sift(out, 0, last);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        out[i].px = key_px(book, s, out[i].px);
+    }
+    return count;
+}
+
+uint32_t book_levels(const book_t *book, side_t side, level_t *out, uint32_t max)
+{
+    const size_t s     = side == SIDE_SELL;
+    uint32_t     count = 0;
+    for (int64_t pos = window_top(book, s); pos >= 0 && count < max; pos = window_below(book, s, pos)) {
+        out[count++] = (level_t){.px  = pos_px(book, s, pos),
+                                 .qty = (int64_t)book->words[qty_word(book, s, (uint64_t)pos)]};
+    }
+    if (count < max && book->side[s].far_count != 0) {
+        count += far_levels(book, s, out + count, max - count);
+    }
+    return count;
+}
+
+void book_top(const book_t *book, uint32_t n, level_t *bids, uint32_t *bid_count, level_t *asks, uint32_t *ask_count)
+{
+    *bid_count = book_levels(book, SIDE_BUY, bids, n);
+    *ask_count = book_levels(book, SIDE_SELL, asks, n);
+    memset(bids + *bid_count, 0, (n - *bid_count) * sizeof *bids);
+    memset(asks + *ask_count, 0, (n - *ask_count) * sizeof *asks);
+}
+
+static inline bool px_within(int64_t px, int64_t px_limit, size_t s)
+{
+    return s == 0 ? px >= px_limit : px <= px_limit;
+}
+
+int64_t book_depth_within(const book_t *book, side_t side, int64_t px_limit)
+{
+    const size_t s   = side == SIDE_SELL;
+    i128_t       sum = 0;
+    for (int64_t pos = window_top(book, s); pos >= 0; pos = window_below(book, s, pos)) {
+        if (!px_within(pos_px(book, s, pos), px_limit, s)) {
+            return sum > INT64_MAX ? INT64_MAX : (int64_t)sum; /* far levels are worse still */
+        }
+        sum += (i128_t)book->words[qty_word(book, s, (uint64_t)pos)];
+    }
+    for (size_t slot = 0; book->side[s].far_count != 0 && slot < far_slots(book); slot++) {
+        const uint64_t *cell = &book->words[far_word(book, slot)];
+        if (far_of_side(cell[1], s) && px_within(key_px(book, s, (int64_t)cell[0]), px_limit, s)) {
+            sum += far_qty(cell[1], s);
+        }
+    }
+    return sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
+}
+
+bool book_iter_next(book_iter_t *iter, level_t *out)
+{
+    const book_t      *book = iter->book;
+    const size_t       s    = iter->side;
+    const book_side_t *side = &book->side[s];
+    int64_t            pos  = window_top(book, s);
+    if (iter->started) {
+        pos = iter->key > side->base ? window_below(book, s, iter->key - side->base) : -1;
+    }
+    if (pos >= 0) {
+        iter->key = side->base + pos;
+        out->qty  = (int64_t)book->words[qty_word(book, s, (uint64_t)pos)];
+    } else if (!iter->started || side->far_count == 0 || !far_best(book, s, iter->key, &iter->key, &out->qty)) {
+        return false;
+    }
+    iter->started = true;
+    out->px       = key_px(book, s, iter->key);
+    return true;
+}
+
+static inline uint64_t level_hash(size_t s, int64_t px, int64_t qty)
+{
+    return hash_i64(hash_i64(s + 1, px), qty);
+}
+
+uint64_t book_hash(uint64_t hash, const book_t *book)
+{
+    for (size_t s = 0; s < 2; s++) {
+        uint64_t levels = 0;
+        for (int64_t pos = window_top(book, s); pos >= 0; pos = window_below(book, s, pos)) {
+            levels += level_hash(s, pos_px(book, s, pos), (int64_t)book->words[qty_word(book, s, (uint64_t)pos)]);
+        }
+        for (size_t slot = 0; book->side[s].far_count != 0 && slot < far_slots(book); slot++) {
+            const uint64_t *cell = &book->words[far_word(book, slot)];
+            if (far_of_side(cell[1], s)) {
+                levels += level_hash(s, key_px(book, s, (int64_t)cell[0]), far_qty(cell[1], s));
+            }
+        }
+        hash = hash_u64(hash, levels);
+        hash = hash_u64(hash, book_level_count(book, s == 0 ? SIDE_BUY : SIDE_SELL));
+        hash = hash_i64(hash, book->best[s].px);
+        hash = hash_i64(hash, book->best[s].qty);
+    }
+    hash = hash_u64(hash, (uint64_t)book->health << 32 | (uint64_t)book->reason << 16 | book->expect);
+    hash = hash_u64(hash, book->rpt_seq);
+    hash = hash_u64(hash, book->venue_seq);
+    return hash_i64(hash, book->updated_mono_ns);
+}

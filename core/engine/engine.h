@@ -1,0 +1,101 @@
+/* engine: the pure state machine that strings books, strategies, risk, order state and portfolio together.
+ *
+ *   engine_apply(state, now, input message)  ->  output records in the caller's buffer
+ *
+ *   BOOK_UPDATE ─▶ book ─▶ (LAST part, LIVE) mark, loss check ─▶ strategy.on_book ─┐
+ *   TRADE, TOP  ─▶ last trade, quote ───────────────────────────▶ strategy.on_trade ┤
+ *   TICK        ─▶ ages, windows, loss ─────────────────────────▶ strategy.on_tick  ┤
+ *   EXEC_REPORT ─▶ order state ─▶ exposure, position, P&L ──────▶ strategy.on_exec  ┤
+ *   CONTROL     ─▶ kill, session, links                                             │
+ *   ORDER_REQUEST (lane, operator) ────────────────────────────────────────────────▶┴▶ risk ─▶ order state ─▶ out
+ *
+ * Outputs, in the order in which they happened: VERDICT for every request; ORDER_REQUEST for each accepted one, as the
+ * adapter must send it; EXEC_REPORT as booked; POSITION after each booked fill; ALARM. engine_output_hash() covers all
+ * of them, engine_state_hash() everything that a later output depends on.
+ *
+ * Memory   one arena of engine_footprint(cfg) bytes, the caller's; no pointer lies in it (offsets only), so its bytes
+ *          are a snapshot. The handle that engine_join gives is local. After engine_new nothing is allocated.
+ * Threads  one: the engine thread. No clock, no I/O, no system call: time comes with each message.
+ * Errors   engine_apply never fails on outside data: what is wrong becomes an ALARM, a denial or a broken book.
+ *          A message that names nothing we know (ERR_NOT_FOUND), is no input (ERR_ARG) or defines an instrument wrongly
+ *          comes back with a sentence and changes nothing but the count of inputs; ERR_LIMIT when the output buffer is
+ *          smaller than ENGINE_OUT_MAX. */
+#pragma once
+
+#include "core/book/book.h"
+#include "core/order/order.h"
+#include "core/portfolio/portfolio.h"
+#include "core/ref/instrument.h"
+#include "core/risk/risk.h"
+#include "core/strategy/strategy.h"
+#include "core/types/err.h"
+#include "core/types/msg.h"
+#include "core/types/time.h"
+
+#define ENGINE_OUT_MAX (1u << 20) /* bytes that the outputs of one input need at most */
+#define ENGINE_STRATEGIES_MAX 64u
+#define ENGINE_KILLS_MAX 64u      /* scopes whose open orders are being cancelled at a time */
+#define ENGINE_SWEEP_MAX 64u      /* cancels of a kill sent with one input; the rest follow with the next ones */
+
+typedef struct engine_strategy_cfg {
+    const strategy_ops_t *ops;
+    strategy_cfg_t        cfg; /* cfg.strategy_id rises from 1 in order */
+} engine_strategy_cfg_t;
+
+typedef struct engine_cfg {
+    uint32_t              epoch; /* of ClOrdIDs */
+    uint32_t              tenant_id;
+    uint32_t              instruments_max;
+    uint32_t              accounts_max;
+    uint32_t              orders_max; /* rows of the order table: open ones and the newest closed ones */
+    uint32_t              fills_max;  /* executions remembered, for duplicates and busts */
+    uint32_t              strategy_count;
+    int64_t               stale_ns; /* a book without a complete message for so long is STALE */
+    book_cfg_t            book;
+    risk_cfg_t            risk; /* its id maxima are set from the ones above */
+    engine_strategy_cfg_t strategies[ENGINE_STRATEGIES_MAX];
+} engine_cfg_t;
+
+typedef struct engine engine_t; /* local handle */
+
+typedef struct out_rec { /* in the output buffer: this header, then the body */
+    uint16_t type;       /* msg_type_t */
+    uint16_t reserved;
+    uint32_t len; /* of the body, a multiple of 8 */
+} out_rec_t;
+
+typedef struct engine_out {
+    uint8_t *buf; /* 8-aligned */
+    uint32_t cap; /* >= ENGINE_OUT_MAX */
+    uint32_t len; /* set by engine_apply */
+} engine_out_t;
+
+size_t    engine_align(void);
+size_t    engine_footprint(const engine_cfg_t *cfg); /* 0 and a sentence when cfg is out of range */
+void     *engine_new(void *mem, const engine_cfg_t *cfg); /* NULL and a sentence on failure */
+/* engine_join: a local handle, in engine_handle_size() bytes of the caller's memory, on the arena at mem, which may be a
+ * copy of another one. Built-in strategies are found by name; NULL and a sentence when one is missing. */
+size_t    engine_handle_size(void);
+engine_t *engine_join(void *handle, void *mem);
+
+err_t engine_apply(engine_t *engine, now_t now, const msg_t *in, engine_out_t *out);
+
+/* engine_out_next: the record at *pos, NULL at the end; moves *pos. */
+const out_rec_t *engine_out_next(const engine_out_t *out, uint32_t *pos);
+
+/* set-up, before trading. engine_account_open: ids from 1 in order; money_exp is the scale of every amount in ccy.
+ * engine_risk: limits and rights are set there. */
+err_t   engine_account_open(engine_t *engine, uint32_t account_id, uint64_t ccy, int8_t money_exp, int64_t initial);
+risk_t *engine_risk(engine_t *engine);
+
+/* reading */
+uint32_t            engine_instrument_count(const engine_t *engine);
+const instrument_t *engine_instrument(const engine_t *engine, uint32_t instrument_id); /* ids from 1; NULL = none */
+uint32_t            engine_instrument_find(const engine_t *engine, uint16_t venue_id, const char *symbol); /* 0 = none */
+const book_t       *engine_book(const engine_t *engine, uint32_t instrument_id);
+const order_table_t *engine_orders(const engine_t *engine);
+const portfolio_t  *engine_portfolio(const engine_t *engine);
+bool                engine_quote(const engine_t *engine, uint32_t instrument_id, top_t *out); /* venue's newest TOP */
+uint64_t            engine_seq(const engine_t *engine); /* inputs applied */
+uint64_t            engine_output_hash(const engine_t *engine);
+uint64_t            engine_state_hash(const engine_t *engine);

@@ -1,0 +1,885 @@
+/* The chain. risk_check lays what it looks up into a gate_t, runs the stages A to J in order until one denies, and
+ * reserves when none did. A stage returns the code and has then written scope, observed and limit into the verdict. */
+#include <string.h>
+
+#include "core/risk/risk.h"
+#include "core/risk/risk_private.h"
+
+#define EXEC_INST_ALL (EXEC_INST_POST_ONLY | EXEC_INST_REDUCE_ONLY)
+
+typedef struct gate { /* one check; NULL = does not exist */
+    risk_t             *risk;
+    const risk_in_t    *in;
+    risk_out_t         *out;
+    const order_req_t  *req;
+    const instrument_t *ins;
+    risk_account_t     *acc;
+    risk_strategy_t    *strategy;
+    risk_venue_t       *venue;
+    risk_instrument_t  *market;
+    risk_row_t         *row;
+    risk_row_t         *strategy_row;
+    bool                buy;
+    bool                amend;
+    bool                px_known; /* px is set: always for limit orders, for market orders with a reference */
+    int64_t             px;       /* limit to send */
+    int64_t             px_value; /* Pw of section 6 */
+    int64_t             value;    /* notional(qty) at the worse of px and px_value */
+    int64_t             qty;      /* that can still fill: all of a NEW, new leaves of a REPLACE */
+    int64_t             long_now; /* L and K before and, with this request, after */
+    int64_t             short_now;
+    int64_t             long_then;
+    int64_t             short_then;
+    int64_t             value_long; /* after, at the reference price */
+    int64_t             value_short;
+    order_part_t        before; /* the order's own part: reserved so far, and if this passes */
+    order_part_t        after;
+    int64_t             value_before;
+    int64_t             value_after;
+    risk_ref_t          ref;
+} gate_t;
+
+static int64_t clamp_i64(i128_t v)
+{
+    return v > INT64_MAX ? INT64_MAX : v < INT64_MIN ? INT64_MIN : (int64_t)v;
+}
+
+static uint16_t deny(gate_t *g, risk_code_t code, scope_t scope_type, uint32_t scope_id, i128_t observed, i128_t limit)
+{
+    verdict_t *v  = &g->out->verdict;
+    v->code       = (uint16_t)code;
+    v->scope_type = (uint8_t)scope_type;
+    v->scope_id   = scope_id;
+    v->observed   = clamp_i64(observed);
+    v->limit      = clamp_i64(limit);
+    return v->code;
+}
+
+static uint16_t deny_instrument(gate_t *g, risk_code_t code, i128_t observed, i128_t limit)
+{
+    return deny(g, code, SCOPE_INSTRUMENT, g->req->instrument_id, observed, limit);
+}
+
+static uint16_t deny_account(gate_t *g, risk_code_t code, i128_t observed, i128_t limit)
+{
+    return deny(g, code, SCOPE_ACCOUNT, g->req->account_id, observed, limit);
+}
+
+static uint16_t deny_row(gate_t *g, risk_code_t code, i128_t observed, i128_t limit)
+{
+    return deny(g, code, SCOPE_ACCOUNT_INSTRUMENT, g->req->account_id, observed, limit);
+}
+
+/* ---- A: validity ------------------------------------------------------------------------------------------------- */
+
+static bool words_ok(const order_req_t *req)
+{
+    const bool side = req->side == SIDE_BUY || req->side == SIDE_SELL;
+    const bool type = req->ord_type == ORD_TYPE_LIMIT || (req->ord_type == ORD_TYPE_MARKET && req->action == ORDER_ACTION_NEW);
+    const bool tif  = req->tif == TIF_DAY || req->tif == TIF_GTC || req->tif == TIF_IOC || req->tif == TIF_FOK;
+    const bool rest = req->ord_type == ORD_TYPE_LIMIT && (req->tif == TIF_DAY || req->tif == TIF_GTC);
+    return side && type && tif && (rest || !(req->exec_inst & EXEC_INST_POST_ONLY));
+}
+
+/* Who and what: 101 to 122. Fills in the objects of the gate. */
+static uint16_t check_names(gate_t *g)
+{
+    const risk_t      *r   = g->risk;
+    const order_req_t *req = g->req;
+    if (req->action < ORDER_ACTION_NEW || req->action > ORDER_ACTION_CANCEL || req->reserved != 0 ||
+        (req->exec_inst & ~EXEC_INST_ALL) != 0) {
+        return deny(g, RISK_BAD_MESSAGE, SCOPE_NONE, 0, req->action, ORDER_ACTION_CANCEL);
+    }
+    if (req->action != ORDER_ACTION_CANCEL && !words_ok(req)) {
+        return deny(g, RISK_BAD_SIDE_TYPE_OR_TIF, SCOPE_NONE, 0, req->side, 0);
+    }
+    if (cl_ord_id_seq(req->cl_ord_id) == 0) {
+        return deny(g, RISK_BAD_CLIENT_ORDER_ID, SCOPE_NONE, 0, (int64_t)req->cl_ord_id, 0);
+    }
+    if (g->in->ins == NULL || req->instrument_id == 0 || req->instrument_id > r->cfg.instruments_max ||
+        g->in->ins->def.instrument_id != req->instrument_id || g->in->ins->def.venue_id == 0 ||
+        g->in->ins->def.venue_id > r->cfg.venues_max) {
+        return deny_instrument(g, RISK_UNKNOWN_INSTRUMENT, req->instrument_id, r->cfg.instruments_max);
+    }
+    if (req->account_id == 0 || req->account_id > r->cfg.accounts_max || !risk_account(r, req->account_id)->exists) {
+        return deny_account(g, RISK_UNKNOWN_ACCOUNT, req->account_id, r->cfg.accounts_max);
+    }
+    g->ins    = g->in->ins;
+    g->acc    = risk_account(r, req->account_id);
+    g->venue  = risk_venue(r, g->ins->def.venue_id);
+    g->market = risk_instrument(r, req->instrument_id);
+    g->row    = risk_row(r, req->account_id, req->instrument_id);
+    if (req->strategy_id >= 1 && req->strategy_id <= r->cfg.strategies_max &&
+        risk_strategy(r, req->strategy_id)->tenant_id != 0) {
+        g->strategy     = risk_strategy(r, req->strategy_id);
+        g->strategy_row = risk_strategy_row(r, req->strategy_id, req->instrument_id);
+    }
+    if (req->tenant_id != g->acc->cfg.tenant_id || (g->strategy && req->tenant_id != g->strategy->tenant_id)) {
+        return deny_account(g, RISK_WRONG_TENANT, req->tenant_id, g->acc->cfg.tenant_id);
+    }
+    return RISK_ACCEPTED;
+}
+
+/* The order that a REPLACE or CANCEL is about: 115 to 117. */
+static uint16_t check_target(gate_t *g)
+{
+    const order_t     *o   = g->in->target;
+    const order_req_t *req = g->req;
+    if (req->action == ORDER_ACTION_NEW) {
+        return RISK_ACCEPTED;
+    }
+    if (o == NULL || o->cl_ord_id != req->orig_cl_ord_id || o->account_id != req->account_id ||
+        o->instrument_id != req->instrument_id || (g->amend && o->side != req->side)) {
+        return deny_account(g, RISK_UNKNOWN_ORDER, (int64_t)req->orig_cl_ord_id, 0);
+    }
+    if (!order_is_open(o)) {
+        return deny_account(g, RISK_ORDER_NOT_OPEN, o->ord_status, 0);
+    }
+    if (g->amend && req->qty < o->exec_qty) {
+        return deny_account(g, RISK_AMEND_BELOW_FILLED, req->qty, o->exec_qty);
+    }
+    return RISK_ACCEPTED;
+}
+
+static i128_t abs_i128(i128_t v)
+{
+    return v < 0 ? -v : v;
+}
+
+/* ref * (1 +- bp), times 2 * BP: exact. */
+static i128_t bound_scaled(i128_t px2, int64_t bp)
+{
+    return px2 * BP + abs_i128(px2) * bp;
+}
+
+/* A market order is sent as a limit order at the collar, on the tick towards the reference price (E). Limits that are
+ * missing or a reference that is not known are denied later, in their place. */
+static void market_price(gate_t *g)
+{
+    const int64_t c = g->market->limits.collar_bp;
+    if (!g->market->has_limits || !g->ref.known || !g->ref.book_fresh) {
+        g->px_known = false;
+        return;
+    }
+    const i128_t bound = g->buy ? div_floor(bound_scaled(g->ref.px2, c), 2 * BP)
+                                : div_ceil(bound_scaled(g->ref.px2, -c), 2 * BP);
+    const int64_t px = clamp_i64(bound);
+    g->px            = g->buy ? instrument_round_down(g->ins, px) : instrument_round_up(g->ins, px);
+}
+
+/* Prices and sums that later stages share. false = something does not fit (111). */
+static bool gate_sums(gate_t *g)
+{
+    const bool own = g->amend; /* a REPLACE takes the place of the order's own part */
+    int64_t    value_ref;
+    if (own) {
+        order_part(g->in->target, &g->before);
+    }
+    g->qty       = g->req->qty - (own ? g->in->target->exec_qty : 0);
+    g->long_now  = row_long(g->row);
+    g->short_now = row_short(g->row);
+    g->long_then = g->long_now;
+    g->short_then = g->short_now;
+    int64_t *then = g->buy ? &g->long_then : &g->short_then;
+    if (!fit_i64((i128_t)*then - g->before.qty + g->qty, then)) {
+        return false;
+    }
+    if (!g->px_known) {
+        return true;
+    }
+    g->px_value = g->px;
+    if (!g->buy && g->ref.known) {
+        g->px_value = max_i64(g->px, risk_ref_px(g->ins, g->ref.px2));
+    }
+    if (!instrument_notional(g->ins, g->px, g->req->qty, &g->value)) {
+        return false;
+    }
+    if (g->px_value != g->px) {
+        if (!instrument_notional(g->ins, g->px_value, g->req->qty, &value_ref)) {
+            return false;
+        }
+        g->value = max_i64(g->value, value_ref);
+    }
+    if (own) {
+        order_part_replaced(g->in->target, g->px, g->px_value, g->req->qty, &g->after);
+        return risk_part_value(g->ins, &g->before, &g->value_before) &&
+               risk_part_value(g->ins, &g->after, &g->value_after);
+    }
+    g->after = (order_part_t){.qty    = g->qty,
+                              .px_lo  = min_i64(g->px, g->px_value),
+                              .px_hi  = max_i64(g->px, g->px_value),
+                              .side   = g->req->side,
+                              .counts = 1};
+    g->value_after = g->value;
+    return true;
+}
+
+/* Figures: 113 to 114 for NEW and REPLACE. */
+static uint16_t check_figures(gate_t *g, bool seen)
+{
+    const order_req_t      *req = g->req;
+    const instrument_def_t *def = &g->ins->def;
+    if (!g->amend && seen) {
+        return deny_account(g, RISK_DUPLICATE_CLIENT_ORDER_ID, (int64_t)req->cl_ord_id, 0);
+    }
+    if (req->qty <= 0) {
+        return deny_instrument(g, RISK_QTY_NOT_POSITIVE, req->qty, 1);
+    }
+    if (req->qty % def->lot != 0) {
+        return deny_instrument(g, RISK_QTY_NOT_ON_LOT, req->qty, def->lot);
+    }
+    if (req->qty < def->min_qty) {
+        return deny_instrument(g, RISK_QTY_BELOW_MIN, req->qty, def->min_qty);
+    }
+    g->ref      = risk_ref_find(g->ins, g->in->md, g->market->limits.max_md_age_ns, g->in->now);
+    g->px       = req->px;
+    g->px_known = true;
+    if (req->ord_type == ORD_TYPE_MARKET) {
+        market_price(g);
+    } else if (req->px <= 0 && !def->allow_negative) {
+        return deny_instrument(g, RISK_PRICE_NOT_POSITIVE, req->px, 1);
+    } else if (!instrument_on_tick(g->ins, req->px)) {
+        return deny_instrument(g, RISK_PRICE_NOT_ON_TICK, req->px, instrument_tick_at(g->ins, req->px));
+    }
+    if (!gate_sums(g)) {
+        return deny_instrument(g, RISK_ARITHMETIC_OVERFLOW, req->qty, INT64_MAX);
+    }
+    int64_t notional = g->value; /* at the limit price: Pw is above it for a sell only */
+    if (g->px_known && g->px_value != g->px) {
+        instrument_notional(g->ins, g->px, req->qty, &notional);
+    }
+    if (g->px_known && notional < def->min_notional) {
+        return deny_instrument(g, RISK_NOTIONAL_BELOW_MIN, notional, def->min_notional);
+    }
+    const i128_t age = (i128_t)g->in->now.mono_ns - req->created_mono_ns;
+    if (age > g->risk->cfg.max_request_age_ns) {
+        return deny(g, RISK_REQUEST_TOO_OLD, SCOPE_GLOBAL, 0, age, g->risk->cfg.max_request_age_ns);
+    }
+    if (age < -g->risk->cfg.max_ahead_ns) {
+        return deny(g, RISK_REQUEST_TOO_OLD, SCOPE_GLOBAL, 0, age, -g->risk->cfg.max_ahead_ns);
+    }
+    return RISK_ACCEPTED;
+}
+
+/* ---- B: authority ------------------------------------------------------------------------------------------------ */
+
+static uint16_t check_authority(gate_t *g)
+{
+    const order_req_t        *req    = g->req;
+    const risk_account_cfg_t *rights = &g->acc->cfg;
+    const uint32_t            venue  = g->ins->def.venue_id;
+    if (!rights->may_trade) {
+        return deny_account(g, RISK_NOT_AUTHORISED, 0, 0);
+    }
+    if (g->row->flags & ROW_DENIED) {
+        return deny_row(g, RISK_INSTRUMENT_NOT_PERMITTED, req->instrument_id, 0);
+    }
+    if (g->market->restricted) {
+        return deny_instrument(g, RISK_INSTRUMENT_RESTRICTED, req->instrument_id, 0);
+    }
+    if ((rights->venues >> venue & 1) == 0) {
+        return deny(g, RISK_VENUE_NOT_PERMITTED, SCOPE_ACCOUNT_VENUE, req->account_id, venue, 0);
+    }
+    if (!g->buy && !rights->may_short && g->short_then > 0) {
+        return deny_row(g, RISK_SHORT_NOT_PERMITTED, g->short_then, 0);
+    }
+    if ((rights->ord_types >> req->ord_type & 1) == 0) {
+        return deny_account(g, RISK_ORDER_TYPE_NOT_PERMITTED, req->ord_type, 0);
+    }
+    if (req->strategy_id != 0 && (g->strategy == NULL || g->strategy->approved_version == 0)) {
+        return deny(g, RISK_STRATEGY_NOT_APPROVED, SCOPE_STRATEGY, req->strategy_id, req->strategy_id, 0);
+    }
+    return RISK_ACCEPTED;
+}
+
+/* ---- C: state and kill ------------------------------------------------------------------------------------------- */
+
+static uint16_t check_kill(gate_t *g)
+{
+    const order_req_t *req = g->req;
+    if (g->risk->killed) {
+        return deny(g, RISK_KILL_GLOBAL, SCOPE_GLOBAL, 0, 1, 0);
+    }
+    if (*risk_tenant_killed(g->risk, req->tenant_id)) {
+        return deny(g, RISK_KILL_TENANT, SCOPE_TENANT, req->tenant_id, 1, 0);
+    }
+    if (g->acc->killed) {
+        return deny_account(g, RISK_KILL_ACCOUNT, 1, 0);
+    }
+    if (g->strategy && g->strategy->killed) {
+        return deny(g, RISK_KILL_STRATEGY, SCOPE_STRATEGY, req->strategy_id, 1, 0);
+    }
+    if (g->venue->killed) {
+        return deny(g, RISK_KILL_VENUE, SCOPE_VENUE, g->ins->def.venue_id, 1, 0);
+    }
+    if (g->market->killed) {
+        return deny_instrument(g, RISK_KILL_INSTRUMENT, 1, 0);
+    }
+    return RISK_ACCEPTED;
+}
+
+static uint16_t check_session(gate_t *g)
+{
+    const uint32_t venue      = g->venue->session;
+    const uint32_t instrument = g->market->session;
+    const bool     at_venue   = venue != SESSION_NONE && venue != SESSION_OPEN;
+    const uint32_t state      = at_venue ? venue : instrument != SESSION_NONE ? instrument : venue;
+    const scope_t  scope_type = at_venue ? SCOPE_VENUE : SCOPE_INSTRUMENT;
+    const uint32_t scope_id   = at_venue ? g->ins->def.venue_id : g->req->instrument_id;
+    switch (state) {
+    case SESSION_OPEN: return RISK_ACCEPTED;
+    case SESSION_HALTED: return deny(g, RISK_INSTRUMENT_HALTED, scope_type, scope_id, state, SESSION_OPEN);
+    case SESSION_CANCEL_ONLY: return deny(g, RISK_CANCEL_ONLY, scope_type, scope_id, state, SESSION_OPEN);
+    case SESSION_PRE_OPEN: return deny(g, RISK_TYPE_NOT_IN_PHASE, scope_type, scope_id, state, SESSION_OPEN);
+    default: return deny(g, RISK_SESSION_CLOSED, scope_type, scope_id, state, SESSION_OPEN);
+    }
+}
+
+/* Only towards flat and not through it, all open orders counted. A latched loss acts here with its own code. */
+static uint16_t check_reduce(gate_t *g)
+{
+    if (!g->acc->reduce_only && !g->acc->latched) {
+        return RISK_ACCEPTED;
+    }
+    const bool reduces = g->buy ? g->row->pos < 0 && g->long_then <= 0 : g->row->pos > 0 && g->short_then <= 0;
+    if (reduces) {
+        return RISK_ACCEPTED;
+    }
+    return deny_account(g, g->acc->reduce_only ? RISK_REDUCE_ONLY : (risk_code_t)g->acc->latched,
+                        g->buy ? g->long_then : g->short_then, 0);
+}
+
+static uint16_t check_limits_there(gate_t *g)
+{
+    const order_req_t      *req = g->req;
+    const instrument_def_t *def = &g->ins->def;
+    if (!g->acc->has_limits || def->settle_ccy != g->acc->cfg.ccy || def->money_exp != g->acc->cfg.money_exp) {
+        return deny_account(g, RISK_LIMIT_MISSING, 0, 0);
+    }
+    if (!g->market->has_limits) {
+        return deny_instrument(g, RISK_LIMIT_MISSING, 0, 0);
+    }
+    if ((g->row->flags & ROW_LIMITS) == 0) {
+        return deny_row(g, RISK_LIMIT_MISSING, 0, 0);
+    }
+    if (!g->venue->has_limits) {
+        return deny(g, RISK_LIMIT_MISSING, SCOPE_VENUE, def->venue_id, 0, 0);
+    }
+    if (g->strategy && !g->strategy->has_limits) {
+        return deny(g, RISK_LIMIT_MISSING, SCOPE_STRATEGY, req->strategy_id, 0, 0);
+    }
+    if (g->strategy && (g->strategy_row->flags & ROW_LIMITS) == 0) {
+        return deny(g, RISK_LIMIT_MISSING, SCOPE_STRATEGY_INSTRUMENT, req->strategy_id, 0, 0);
+    }
+    return RISK_ACCEPTED;
+}
+
+static uint16_t check_state(gate_t *g)
+{
+    uint16_t code;
+    if ((code = check_kill(g)) || (code = check_session(g)) || (code = check_reduce(g))) {
+        return code;
+    }
+    if (g->acc->recovering) {
+        return deny_account(g, RISK_RECOVERING, 1, 0);
+    }
+    if (g->acc->unreconciled) {
+        return deny_account(g, RISK_UNRECONCILED, 1, 0);
+    }
+    if (!g->venue->link_up) {
+        return deny(g, RISK_VENUE_DOWN, SCOPE_VENUE, g->ins->def.venue_id, 0, 1);
+    }
+    if (!g->risk->journal_ok) {
+        return deny(g, RISK_JOURNAL_DOWN, SCOPE_GLOBAL, 0, 0, 1);
+    }
+    if (!g->risk->clock_ok) {
+        return deny(g, RISK_CLOCK_UNTRUSTED, SCOPE_GLOBAL, 0, 0, 1);
+    }
+    if ((code = check_limits_there(g))) {
+        return code;
+    }
+    if ((g->row->flags | (g->strategy_row ? g->strategy_row->flags : 0)) & ROW_BROKEN) {
+        return deny_row(g, RISK_INTERNAL, 0, 0);
+    }
+    if (!g->amend && !order_room(g->in->orders)) {
+        return deny(g, RISK_INTERNAL, SCOPE_GLOBAL, 0, order_open_count(g->in->orders),
+                    order_open_count(g->in->orders));
+    }
+    return RISK_ACCEPTED;
+}
+
+/* ---- D, E, F: market data, price, size --------------------------------------------------------------------------- */
+
+static uint16_t check_market(gate_t *g)
+{
+    const risk_md_t     *md     = g->in->md;
+    const risk_limits_t *limits = &g->market->limits;
+    const bool           market = g->req->ord_type == ORD_TYPE_MARKET;
+    const bool           book   = md && md->has_bid && md->has_ask;
+    const bool           last   = md && md->has_last && !market; /* a market order needs a book */
+    if (!book && !last) {
+        return deny_instrument(g, RISK_NO_REFERENCE_PRICE, 0, 0);
+    }
+    if (!g->ref.book_fresh && !(last && g->ref.last_fresh)) {
+        const int64_t age = !book ? g->ref.last_age_ns : !last ? g->ref.book_age_ns
+                                                               : min_i64(g->ref.book_age_ns, g->ref.last_age_ns);
+        return deny_instrument(g, RISK_STALE_MARKET_DATA, age, limits->max_md_age_ns);
+    }
+    if (g->ref.book_fresh) {
+        const i128_t sum    = (i128_t)md->bid_px + md->ask_px;
+        const i128_t spread = (i128_t)md->ask_px - md->bid_px;
+        if (spread <= 0 || (md->bid_px <= 0 && !g->ins->def.allow_negative)) {
+            return deny_instrument(g, RISK_BOOK_INVALID, md->bid_px, md->ask_px);
+        }
+        if (spread * 2 * BP > abs_i128(sum) * limits->max_spread_bp) {
+            return deny_instrument(g, RISK_BOOK_INVALID, spread, abs_i128(sum) * limits->max_spread_bp / (2 * BP));
+        }
+    }
+    if (md->feed_gap) {
+        return deny_instrument(g, RISK_FEED_GAP, 1, 0);
+    }
+    return g->ref.known ? RISK_ACCEPTED : deny_instrument(g, RISK_NO_REFERENCE_PRICE, 0, 0);
+}
+
+static uint16_t check_price(gate_t *g)
+{
+    const risk_limits_t    *limits = &g->market->limits;
+    const instrument_def_t *def    = &g->ins->def;
+    const i128_t            px     = (i128_t)g->px * 2 * BP;
+    const i128_t            up     = bound_scaled(g->ref.px2, g->buy ? limits->collar_bp : limits->far_bp);
+    const i128_t            down   = bound_scaled(g->ref.px2, g->buy ? -limits->far_bp : -limits->collar_bp);
+    if (g->buy && px > up) {
+        return deny_instrument(g, RISK_COLLAR_BUY, g->px, div_floor(up, 2 * BP));
+    }
+    if (!g->buy && px < down) {
+        return deny_instrument(g, RISK_COLLAR_SELL, g->px, div_ceil(down, 2 * BP));
+    }
+    if (g->buy ? px < down : px > up) {
+        return deny_instrument(g, RISK_FAR_FROM_MARKET, g->px, g->buy ? div_ceil(down, 2 * BP) : div_floor(up, 2 * BP));
+    }
+    if ((def->band_lower | def->band_upper) != 0 && (g->px < def->band_lower || g->px > def->band_upper)) {
+        return deny_instrument(g, RISK_STATIC_BAND, g->px, g->px < def->band_lower ? def->band_lower : def->band_upper);
+    }
+    return RISK_ACCEPTED;
+}
+
+static uint16_t check_size(gate_t *g)
+{
+    const int64_t qty = g->req->qty;
+    if (qty > g->market->limits.max_qty) {
+        return deny_instrument(g, RISK_MAX_ORDER_QTY, qty, g->market->limits.max_qty);
+    }
+    if (qty > g->row->max_qty) {
+        return deny_row(g, RISK_MAX_ORDER_QTY, qty, g->row->max_qty);
+    }
+    if (g->value > g->market->limits.max_value) {
+        return deny_instrument(g, RISK_MAX_ORDER_VALUE, g->value, g->market->limits.max_value);
+    }
+    if (g->value > g->acc->limits.max_value) {
+        return deny_account(g, RISK_MAX_ORDER_VALUE, g->value, g->acc->limits.max_value);
+    }
+    return RISK_ACCEPTED;
+}
+
+/* ---- G: rates and repeats ---------------------------------------------------------------------------------------- */
+
+typedef struct rate_scope { /* the windows of one scope that the request touches */
+    risk_rate_t *rate;
+    int64_t     *times; /* RATE_KINDS rings */
+    scope_t      scope_type;
+    uint32_t     scope_id;
+} rate_scope_t;
+
+/* Strategy, account, venue: the order in which they are tested. Returns how many there are. */
+static int rate_scopes(const gate_t *g, rate_scope_t out[3])
+{
+    const risk_cfg_t *cfg    = &g->risk->cfg;
+    int64_t          *times  = risk_at(g->risk, g->risk->times_off);
+    const uint64_t    stride = RATE_KINDS * (g->risk->window_mask + 1ULL);
+    const uint64_t    s      = cfg->accounts_max + 1ULL;
+    const uint64_t    v      = s + cfg->strategies_max + 1ULL;
+    int               n      = 0;
+    if (g->strategy) {
+        out[n++] = (rate_scope_t){g->strategy->rate, times + (s + g->req->strategy_id) * stride, SCOPE_STRATEGY,
+                                  g->req->strategy_id};
+    }
+    out[n++] = (rate_scope_t){g->acc->rate, times + g->req->account_id * stride, SCOPE_ACCOUNT, g->req->account_id};
+    out[n++] = (rate_scope_t){g->venue->rate, times + (v + g->ins->def.venue_id) * stride, SCOPE_VENUE,
+                              g->ins->def.venue_id};
+    return n;
+}
+
+static int64_t *rate_ring(const gate_t *g, const rate_scope_t *scope, risk_rate_kind_t kind)
+{
+    return scope->times + (uint64_t)kind * (g->risk->window_mask + 1ULL);
+}
+
+/* Are there n passed events in (t - w, t]? Exactly when the n-th newest is younger than w. */
+static bool rate_reached(const gate_t *g, const rate_scope_t *scope, risk_rate_kind_t kind, int64_t n)
+{
+    const risk_rate_t *rate = &scope->rate[kind];
+    if (n == 0) {
+        return true;
+    }
+    if (rate->passed < (uint64_t)n) {
+        return false;
+    }
+    const int64_t t = rate_ring(g, scope, kind)[(rate->passed - (uint64_t)n) & g->risk->window_mask];
+    return g->in->now.mono_ns - t < rate->w_ns;
+}
+
+static bool soft_due(int64_t *soft_ns, now_t now)
+{
+    if (*soft_ns != 0 && now.mono_ns - *soft_ns < RISK_SOFT_GATE_NS) {
+        return false;
+    }
+    *soft_ns = max_i64(now.mono_ns, 1);
+    return true;
+}
+
+static void soft_tell(gate_t *g, int64_t *soft_ns, risk_code_t code, scope_t scope_type, uint32_t scope_id,
+                      i128_t observed, i128_t limit)
+{
+    if (g->out->soft_count < RISK_SOFT_MAX && soft_due(soft_ns, g->in->now)) {
+        g->out->soft[g->out->soft_count++] = (risk_soft_t){.code       = (uint16_t)code,
+                                                           .scope_type = (uint8_t)scope_type,
+                                                           .scope_id   = scope_id,
+                                                           .observed   = clamp_i64(observed),
+                                                           .limit      = clamp_i64(limit)};
+    }
+}
+
+/* One more passed event in a window. */
+static void rate_pass(gate_t *g, const rate_scope_t *scope, risk_rate_kind_t kind, risk_code_t code)
+{
+    risk_rate_t *rate                                                             = &scope->rate[kind];
+    rate_ring(g, scope, kind)[rate->passed & g->risk->window_mask] = g->in->now.mono_ns;
+    rate->passed++;
+    if (kind != RATE_CANCELS && rate_reached(g, scope, kind, rate->soft_n)) {
+        soft_tell(g, &rate->soft_ns, code, scope->scope_type, scope->scope_id, rate->soft_n, rate->n);
+    }
+}
+
+static risk_value_t *value_ring(const gate_t *g)
+{
+    return (risk_value_t *)risk_at(g->risk, g->risk->values_off) + g->req->account_id * (g->risk->value_mask + 1ULL);
+}
+
+static risk_passed_t *passed_ring(const gate_t *g)
+{
+    return (risk_passed_t *)risk_at(g->risk, g->risk->passed_off) + g->req->account_id * (g->risk->window_mask + 1ULL);
+}
+
+/* 273. Values that left the window are taken off a few at a time, and as many as it needs when the order would not fit:
+ * the answer is exact and no check pays for a long silence before it. */
+static uint16_t check_value_window(gate_t *g)
+{
+    risk_account_t     *acc  = g->acc;
+    const risk_value_t *ring = value_ring(g);
+    const i128_t        max  = acc->limits.value_w_max;
+    const uint64_t      cap  = g->risk->cfg.value_window_max;
+    for (int n = 0; acc->value_tail != acc->value_head; n++) {
+        const risk_value_t *oldest = &ring[acc->value_tail & g->risk->value_mask];
+        const bool          fits   = acc->value_sum + g->value <= max && acc->value_head - acc->value_tail < cap;
+        if (g->in->now.mono_ns - oldest->mono_ns < acc->limits.value_w_ns || (n >= 8 && fits)) {
+            break;
+        }
+        acc->value_sum -= oldest->value;
+        acc->value_tail++;
+    }
+    if (acc->value_sum + g->value > max || acc->value_head - acc->value_tail >= cap) {
+        return deny_account(g, RISK_RATE_VALUE, acc->value_sum + g->value, max);
+    }
+    return RISK_ACCEPTED;
+}
+
+/* 277: equal orders among those that passed in the window, newest first. */
+static uint16_t check_duplicate(gate_t *g)
+{
+    const risk_passed_t *ring  = passed_ring(g);
+    const uint64_t       kept  = g->risk->window_mask + 1ULL;
+    const uint64_t       head  = g->acc->dup_head;
+    const uint64_t       end   = head > kept ? head - kept : 0;
+    int64_t              equal = 0;
+    for (uint64_t i = head; i > end; i--) {
+        const risk_passed_t *p = &ring[(i - 1) & g->risk->window_mask];
+        if (g->in->now.mono_ns - p->mono_ns >= g->acc->limits.dup_w_ns) {
+            break;
+        }
+        equal += p->px == g->px && p->qty == g->req->qty && p->instrument_id == g->req->instrument_id &&
+                 p->side == g->req->side && p->ord_type == g->req->ord_type;
+    }
+    return equal < g->acc->limits.dup_n ? RISK_ACCEPTED
+                                        : deny_account(g, RISK_DUPLICATE_ORDER, equal + 1, g->acc->limits.dup_n);
+}
+
+static uint16_t check_rates(gate_t *g)
+{
+    static const struct {
+        risk_rate_kind_t kind;
+        risk_code_t      code;
+    } tests[] = {{RATE_ORDERS, RISK_RATE_ORDERS}, {RATE_MESSAGES, RISK_RATE_MESSAGES}};
+    rate_scope_t scopes[3];
+    const int    n = rate_scopes(g, scopes);
+    for (size_t k = 0; k < 2; k++) {
+        for (int i = 0; i < n; i++) {
+            const int64_t limit = scopes[i].rate[tests[k].kind].n;
+            if (rate_reached(g, &scopes[i], tests[k].kind, limit)) {
+                return deny(g, tests[k].code, scopes[i].scope_type, scopes[i].scope_id, (i128_t)limit + 1, limit);
+            }
+        }
+    }
+    const uint16_t code = check_value_window(g);
+    return code || g->amend ? code : check_duplicate(g);
+}
+
+/* ---- H: crossing own orders -------------------------------------------------------------------------------------- */
+
+static uint16_t check_self_trade(gate_t *g)
+{
+    const order_table_t *orders = g->in->orders;
+    const side_t         other  = g->buy ? SIDE_SELL : SIDE_BUY;
+    const bool           group  = g->risk->cfg.stp == RISK_STP_ACCOUNT;
+    for (uint32_t at = order_side_first(orders, g->req->instrument_id, other); at != ORDER_NONE;
+         at = order_side_next(orders, at)) {
+        const order_t *o  = order_at(orders, at);
+        const int64_t  px = order_eager_px(o);
+        if (g->buy ? px > g->px : px < g->px) {
+            break; /* sorted: no later one crosses either */
+        }
+        const bool same = group ? o->account_id == g->req->account_id : o->tenant_id == g->req->tenant_id;
+        if (same && (order_leaves(o) > 0 || o->replaces)) {
+            return deny(g, RISK_SELF_TRADE, group ? SCOPE_ACCOUNT : SCOPE_TENANT,
+                        group ? g->req->account_id : g->req->tenant_id, g->px, px);
+        }
+    }
+    return RISK_ACCEPTED;
+}
+
+/* ---- I: exposure ------------------------------------------------------------------------------------------------- */
+
+/* What the request does to the worst case of the strategy: L for a buy, K for a sell. */
+static i128_t strategy_then(const gate_t *g)
+{
+    return (i128_t)(g->buy ? row_long(g->strategy_row) : row_short(g->strategy_row)) - g->before.qty + g->qty;
+}
+
+static uint16_t check_position(gate_t *g)
+{
+    const risk_code_t code  = g->buy ? RISK_MAX_LONG : RISK_MAX_SHORT;
+    const int64_t     then  = g->buy ? g->long_then : g->short_then;
+    const int64_t     limit = g->buy ? g->row->max_long : g->row->max_short;
+    if (then > limit) {
+        return deny_row(g, code, then, limit);
+    }
+    if (g->strategy) {
+        const int64_t max = g->buy ? g->strategy_row->max_long : g->strategy_row->max_short;
+        if (strategy_then(g) > max) {
+            return deny(g, code, SCOPE_STRATEGY_INSTRUMENT, g->req->strategy_id, strategy_then(g), max);
+        }
+    }
+    return RISK_ACCEPTED;
+}
+
+static int64_t abs_i64(int64_t v)
+{
+    return v < 0 ? -v : v;
+}
+
+static bool worst_value(const gate_t *g, int64_t px, int64_t qty, int64_t *out)
+{
+    if (!instrument_notional(g->ins, px, abs_i64(qty), out)) {
+        return false;
+    }
+    *out = qty < 0 ? -*out : *out;
+    return true;
+}
+
+static uint16_t check_money(gate_t *g)
+{
+    const risk_limits_t *limits = &g->acc->limits;
+    const int64_t        ref_px = risk_ref_px(g->ins, g->ref.px2);
+    if (!worst_value(g, ref_px, g->long_then, &g->value_long) || !worst_value(g, ref_px, g->short_then, &g->value_short)) {
+        return deny_row(g, RISK_ARITHMETIC_OVERFLOW, g->buy ? g->long_then : g->short_then, INT64_MAX);
+    }
+    const bool raises = max_i64(abs_i64(g->long_then), abs_i64(g->short_then)) >
+                        max_i64(abs_i64(g->long_now), abs_i64(g->short_now));
+    const int64_t gross_own = gross_of(g->value_long, g->value_short);
+    const i128_t  gross     = g->acc->gross - gross_of(g->row->value_long, g->row->value_short) + gross_own;
+    const i128_t  net       = g->buy ? g->acc->net_long - g->row->value_long + g->value_long
+                                     : g->acc->net_short - g->row->value_short + g->value_short;
+    if (raises && gross > limits->max_gross) {
+        return deny_account(g, RISK_MAX_GROSS, gross, limits->max_gross);
+    }
+    if (net > limits->max_net) {
+        return deny_account(g, RISK_MAX_NET, net, limits->max_net);
+    }
+    if (raises && mul_i64(gross_own, BP) > mul_i64(limits->max_gross, limits->concentration_bp)) {
+        return deny_row(g, RISK_CONCENTRATION, gross_own, mul_i64(limits->max_gross, limits->concentration_bp) / BP);
+    }
+    return RISK_ACCEPTED;
+}
+
+static uint16_t check_open(gate_t *g)
+{
+    const risk_limits_t *limits = &g->acc->limits;
+    if (!g->amend && g->row->open_orders >= g->row->max_open_orders) {
+        return deny_row(g, RISK_MAX_OPEN_ORDERS_INSTRUMENT, (i128_t)g->row->open_orders + 1, g->row->max_open_orders);
+    }
+    if (!g->amend && g->acc->open_orders >= limits->max_open_orders) {
+        return deny_account(g, RISK_MAX_OPEN_ORDERS_ACCOUNT, (i128_t)g->acc->open_orders + 1, limits->max_open_orders);
+    }
+    const i128_t open_value = g->acc->open_value - g->value_before + g->value_after;
+    if (open_value > limits->max_open_value) {
+        return deny_account(g, RISK_MAX_OPEN_VALUE, open_value, limits->max_open_value);
+    }
+    return RISK_ACCEPTED;
+}
+
+/* ---- reserve ----------------------------------------------------------------------------------------------------- */
+
+static void soft_test(gate_t *g, int64_t *soft_ns, risk_code_t code, scope_t scope_type, uint32_t scope_id,
+                      i128_t observed, i128_t limit)
+{
+    if (observed > 0 && observed * BP >= limit * g->risk->cfg.soft_bp) {
+        soft_tell(g, soft_ns, code, scope_type, scope_id, observed, limit);
+    }
+}
+
+/* Limits that fill up, as they are used now that the request is reserved. */
+static void soft_limits(gate_t *g)
+{
+    const uint32_t       account = g->req->account_id;
+    const risk_limits_t *limits  = &g->acc->limits;
+    risk_row_t          *row     = g->row;
+    int64_t             *soft    = g->acc->soft_ns;
+    const int            side    = g->buy ? ROW_SOFT_LONG : ROW_SOFT_SHORT;
+    const risk_code_t    code    = g->buy ? RISK_MAX_LONG : RISK_MAX_SHORT;
+    soft_test(g, &row->soft_ns[side], code, SCOPE_ACCOUNT_INSTRUMENT, account, g->buy ? row_long(row) : row_short(row),
+              g->buy ? row->max_long : row->max_short);
+    if (g->strategy) {
+        risk_row_t *srow = g->strategy_row;
+        soft_test(g, &srow->soft_ns[side], code, SCOPE_STRATEGY_INSTRUMENT, g->req->strategy_id,
+                  g->buy ? row_long(srow) : row_short(srow), g->buy ? srow->max_long : srow->max_short);
+    }
+    soft_test(g, &soft[ACCOUNT_SOFT_GROSS], RISK_MAX_GROSS, SCOPE_ACCOUNT, account, g->acc->gross, limits->max_gross);
+    soft_test(g, &soft[g->buy ? ACCOUNT_SOFT_NET_LONG : ACCOUNT_SOFT_NET_SHORT], RISK_MAX_NET, SCOPE_ACCOUNT, account,
+              g->buy ? g->acc->net_long : g->acc->net_short, limits->max_net);
+    soft_test(g, &row->soft_ns[ROW_SOFT_ORDERS], RISK_MAX_OPEN_ORDERS_INSTRUMENT, SCOPE_ACCOUNT_INSTRUMENT, account,
+              row->open_orders, row->max_open_orders);
+    soft_test(g, &soft[ACCOUNT_SOFT_ORDERS], RISK_MAX_OPEN_ORDERS_ACCOUNT, SCOPE_ACCOUNT, account, g->acc->open_orders,
+              limits->max_open_orders);
+    soft_test(g, &soft[ACCOUNT_SOFT_OPEN_VALUE], RISK_MAX_OPEN_VALUE, SCOPE_ACCOUNT, account, g->acc->open_value,
+              limits->max_open_value);
+    soft_test(g, &soft[ACCOUNT_SOFT_RATE_VALUE], RISK_RATE_VALUE, SCOPE_ACCOUNT, account, g->acc->value_sum,
+              limits->value_w_max);
+}
+
+static void reserve(gate_t *g)
+{
+    rate_scope_t scopes[3];
+    const int    n = rate_scopes(g, scopes);
+    for (int i = 0; i < n; i++) {
+        rate_pass(g, &scopes[i], RATE_ORDERS, RISK_RATE_ORDERS);
+        rate_pass(g, &scopes[i], RATE_MESSAGES, RISK_RATE_MESSAGES);
+    }
+    value_ring(g)[g->acc->value_head++ & g->risk->value_mask] =
+        (risk_value_t){.mono_ns = g->in->now.mono_ns, .value = g->value};
+    g->acc->value_sum += g->value;
+    if (!g->amend) {
+        passed_ring(g)[g->acc->dup_head++ & g->risk->window_mask] = (risk_passed_t){.mono_ns = g->in->now.mono_ns,
+                                                                                    .px      = g->px,
+                                                                                    .qty     = g->req->qty,
+                                                                                    .instrument_id = g->req->instrument_id,
+                                                                                    .side          = g->req->side,
+                                                                                    .ord_type = g->req->ord_type};
+    }
+    risk_row_move(g->ins, g->acc, g->row, g->strategy_row, &g->before, &g->after);
+    g->row->mark_px = risk_ref_px(g->ins, g->ref.px2);
+    if (g->amend) { /* reserves the greater of old and new, which is not what was tested */
+        risk_row_revalue(g->ins, g->acc, g->row);
+    } else {
+        risk_row_value(g->acc, g->row, g->value_long, g->value_short);
+    }
+    g->out->px       = g->px;
+    g->out->px_value = g->px_value;
+    soft_limits(g);
+}
+
+/* A cancel always passes; one over its budget is told. */
+static void cancel_pass(gate_t *g)
+{
+    rate_scope_t scopes[3];
+    const int    n = rate_scopes(g, scopes);
+    for (int i = 0; i < n; i++) {
+        risk_rate_t *rate = &scopes[i].rate[RATE_CANCELS];
+        if (rate_reached(g, &scopes[i], RATE_CANCELS, rate->n)) {
+            soft_tell(g, &rate->soft_ns, RISK_RATE_CANCELS, scopes[i].scope_type, scopes[i].scope_id,
+                      (i128_t)rate->n + 1, rate->n);
+        }
+        rate_pass(g, &scopes[i], RATE_CANCELS, RISK_RATE_CANCELS);
+    }
+}
+
+/* Has the id been seen? And from now on it has. Denied ids count as seen. */
+static bool id_seen(risk_t *r, uint64_t cl_ord_id)
+{
+    uint64_t      *newest = &r->seen[cl_ord_id_origin(cl_ord_id)];
+    const uint64_t mark   = (uint64_t)cl_ord_id_epoch(cl_ord_id) << CL_ORD_ID_SEQ_BITS | cl_ord_id_seq(cl_ord_id);
+    if (cl_ord_id_seq(cl_ord_id) == 0 || mark <= *newest) {
+        return true;
+    }
+    *newest = mark;
+    return false;
+}
+
+static uint16_t chain(gate_t *g, bool seen)
+{
+    uint16_t code;
+    if ((code = check_names(g)) || (code = check_target(g))) {
+        return code;
+    }
+    if (g->req->action == ORDER_ACTION_CANCEL) {
+        return RISK_ACCEPTED;
+    }
+    if ((code = check_figures(g, seen)) || (code = check_authority(g)) || (code = check_state(g)) ||
+        (code = check_market(g)) || (code = check_price(g)) || (code = check_size(g)) || (code = check_rates(g)) ||
+        (code = check_self_trade(g)) || (code = check_position(g)) || (code = check_money(g))) {
+        return code;
+    }
+    return check_open(g);
+}
+
+void risk_check(risk_t *r, const risk_in_t *in, risk_out_t *out)
+{
+    const order_req_t *req = in->req;
+    gate_t             g   = {.risk  = r,
+                              .in    = in,
+                              .out   = out,
+                              .req   = req,
+                              .buy   = req->side == SIDE_BUY,
+                              .amend = req->action == ORDER_ACTION_REPLACE};
+    out->verdict           = (verdict_t){.cl_ord_id     = req->cl_ord_id,
+                                         .order_seq     = in->order_seq,
+                                         .engine_utc_ns = in->now.utc_ns,
+                                         .instrument_id = req->instrument_id,
+                                         .account_id    = req->account_id,
+                                         .strategy_id   = req->strategy_id,
+                                         .limit_version = r->limit_version,
+                                         .action        = req->action};
+    out->px                = 0;
+    out->px_value          = 0;
+    out->soft_count        = 0;
+    out->reserved          = 0;
+    r->counts.received++;
+    if (chain(&g, id_seen(r, req->cl_ord_id)) != RISK_ACCEPTED) {
+        r->counts.rejected++;
+        return;
+    }
+    r->counts.accepted++;
+    if (req->action == ORDER_ACTION_CANCEL) {
+        cancel_pass(&g);
+    } else {
+        reserve(&g);
+    }
+}

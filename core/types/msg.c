@@ -1,0 +1,70 @@
+#include "core/types/msg.h"
+
+static const struct {
+    const char *name;
+    size_t      size;
+} msg_types[MSG_TYPE_COUNT] = {
+    [MSG_NONE]           = {"NONE", 0},
+    [MSG_INSTRUMENT_DEF] = {"INSTRUMENT_DEF", sizeof(instrument_def_t)},
+    [MSG_BOOK_UPDATE]    = {"BOOK_UPDATE", sizeof(book_update_t)},
+    [MSG_TRADE]          = {"TRADE", sizeof(trade_t)},
+    [MSG_TOP]            = {"TOP", sizeof(top_t)},
+    [MSG_ORDER_REQUEST]  = {"ORDER_REQUEST", sizeof(order_req_t)},
+    [MSG_EXEC_REPORT]    = {"EXEC_REPORT", sizeof(exec_report_t)},
+    [MSG_VERDICT]        = {"VERDICT", sizeof(verdict_t)},
+    [MSG_POSITION]       = {"POSITION", sizeof(position_t)},
+    [MSG_TICK]           = {"TICK", sizeof(tick_t)},
+    [MSG_FEED_STATE]     = {"FEED_STATE", sizeof(feed_state_t)},
+    [MSG_CONTROL]        = {"CONTROL", sizeof(control_t)},
+    [MSG_ALARM]          = {"ALARM", sizeof(alarm_t)},
+};
+
+const char *msg_type_str(msg_type_t type)
+{
+    return (unsigned)type < MSG_TYPE_COUNT ? msg_types[type].name : "UNKNOWN";
+}
+
+size_t msg_body_size(msg_type_t type)
+{
+    return (unsigned)type < MSG_TYPE_COUNT ? msg_types[type].size : 0;
+}
+
+const char *feed_health_str(feed_health_t health)
+{
+    static const char *const names[] = {"NONE", "LIVE", "STALE", "BROKEN", "RECOVERING"};
+    return (unsigned)health <= FEED_RECOVERING ? names[health] : "UNKNOWN";
+}
+
+const char *feed_reason_str(feed_reason_t reason)
+{
+    static const char *const names[FEED_REASON_COUNT] = {"NONE", "START", "GAP",     "GARBLED", "SCALE",
+                                                         "LOST", "CROSSED", "LIMIT", "AGE"};
+    return (unsigned)reason < FEED_REASON_COUNT ? names[reason] : "UNKNOWN";
+}
+
+const char *alarm_kind_str(alarm_kind_t kind)
+{
+    static const char *const names[ALARM_KIND_COUNT] = {
+        "NONE", "FILL_AFTER_DONE", "UNKNOWN_ORDER_FILL", "SIDE_MISMATCH", "FILL_GAP", "QUERY_SENT", "CUM_BACKWARDS",
+        "BAD_FILL", "BAD_FILL_PRICE", "WORSE_THAN_LIMIT", "BUST", "UNKNOWN_EXEC", "UNSOLICITED_CANCEL", "ALIEN_ORDER",
+        "ACCOUNT_UNRECONCILED", "OVERFILL", "FEED", "SOFT_LIMIT", "LOSS", "LIMIT"};
+    return (unsigned)kind < ALARM_KIND_COUNT ? names[kind] : "UNKNOWN";
+}
+
+const char *ord_status_str(ord_status_t status)
+{
+    switch (status) {
+    case ORD_STATUS_NONE: return "NONE";
+    case ORD_STATUS_NEW: return "NEW";
+    case ORD_STATUS_PARTIALLY_FILLED: return "PARTIALLY_FILLED";
+    case ORD_STATUS_FILLED: return "FILLED";
+    case ORD_STATUS_CANCELED: return "CANCELED";
+    case ORD_STATUS_PENDING_CANCEL: return "PENDING_CANCEL";
+    case ORD_STATUS_REJECTED: return "REJECTED";
+    case ORD_STATUS_PENDING_NEW: return "PENDING_NEW";
+    case ORD_STATUS_EXPIRED: return "EXPIRED";
+    case ORD_STATUS_PENDING_REPLACE: return "PENDING_REPLACE";
+    case ORD_STATUS_UNKNOWN: return "UNKNOWN";
+    }
+    return "UNKNOWN";
+}

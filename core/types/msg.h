@@ -1,0 +1,341 @@
+/* msg: every message that enters or leaves the engine, as plain C structs.
+ *
+ * These structs ARE the wire: ipc/schema/hwal.fbs declares each one again as a FlatBuffers struct of the same name in
+ * CamelCase, and the generated code pins size and every offset to the ones below with static assertions. A message in
+ * a ring, a file or a journal is a FlatBuffers table with one of these inline and at most one tail vector, so the
+ * engine reads it where it lies and nothing is converted.
+ *
+ * Rules of all of them: little endian; 8-aligned; no padding that a compiler chooses (reserved fields are zero and
+ * stay zero); structs never change once released, new facts get a new struct. Because there is no padding, hashing a
+ * struct's bytes is hashing its fields.
+ *
+ * Units    px, qty: int64 in 10^-px_exp, 10^-qty_exp of the instrument (core/ref/instrument.h). Money: int64 in
+ *          10^-money_exp of its currency. Times: *_ns is nanoseconds; ts_* are UTC since the Unix epoch, and say whose
+ *          clock: ts_event (venue), ts_recv (first byte at our socket). Venue and receiver clocks may disagree: a
+ *          difference of two clocks is signed, and nothing here assumes its sign.
+ * Words    FIX; the tag stands in the comment. Denied = refused by us, Rejected = refused by the venue.
+ * Ids      tenant, account, strategy, venue, instrument ids are small dense integers from 1; 0 means none.
+ *
+ * Source   FIX 4.4/5.0 SP2 field names; enum values of FIX where they are single characters. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- message types (the schema id in a slot's metadata) ---------------------------------------------------------- */
+typedef enum msg_type {
+    MSG_NONE           = 0,
+    MSG_INSTRUMENT_DEF = 1, /* in:  instrument_def_t, symbol text, tick_band_t tail                    */
+    MSG_BOOK_UPDATE    = 2, /* in:  book_update_t, level_t tail (bids first, then asks)                */
+    MSG_TRADE          = 3, /* in:  trade_t                                                            */
+    MSG_TOP            = 4, /* in:  top_t, the venue's own best-quote stream; also our published top   */
+    MSG_ORDER_REQUEST  = 5, /* in:  from a lane or an operator; out: accepted, for the adapter         */
+    MSG_EXEC_REPORT    = 6, /* in:  from the adapter; out: what was booked                             */
+    MSG_VERDICT        = 7, /* out: the answer of risk to one order request                            */
+    MSG_POSITION       = 8, /* out: after each booked fill                                             */
+    MSG_TICK           = 9, /* in:  time                                                               */
+    MSG_FEED_STATE     = 10, /* in: an adapter says that a feed broke, recovers or lives               */
+    MSG_CONTROL        = 11, /* in: operator: kill flags, session states, links, reduce-only           */
+    MSG_ALARM          = 12, /* out: something a person must see (over-fill, unknown order, feed gap)  */
+    MSG_TYPE_COUNT
+} msg_type_t;
+
+/* ---- enums on the wire ------------------------------------------------------------------------------------------- */
+typedef enum side { SIDE_NONE = 0, SIDE_BUY = 1, SIDE_SELL = 2 } side_t;                      /* 54  */
+typedef enum ord_type {                                                                       /* 40  */
+    ORD_TYPE_NONE = 0, ORD_TYPE_MARKET = 1, ORD_TYPE_LIMIT = 2
+} ord_type_t;
+typedef enum tif {                                                                            /* 59, ours = FIX + 1 */
+    TIF_NONE = 0, TIF_DAY = 1, TIF_GTC = 2, TIF_IOC = 4, TIF_FOK = 5
+} tif_t;
+enum { EXEC_INST_POST_ONLY = 1, EXEC_INST_REDUCE_ONLY = 2 };                                  /* 18: 6, E */
+typedef enum order_action { ORDER_ACTION_NONE = 0, ORDER_ACTION_NEW = 1, ORDER_ACTION_REPLACE = 2,
+                            ORDER_ACTION_CANCEL = 3 } order_action_t;                         /* 35: D, G, F */
+typedef enum ord_status {                                                                     /* 39 (ASCII as FIX) */
+    ORD_STATUS_NONE = 0, ORD_STATUS_NEW = '0', ORD_STATUS_PARTIALLY_FILLED = '1', ORD_STATUS_FILLED = '2',
+    ORD_STATUS_CANCELED = '4', ORD_STATUS_PENDING_CANCEL = '6', ORD_STATUS_REJECTED = '8',
+    ORD_STATUS_PENDING_NEW = 'A', ORD_STATUS_EXPIRED = 'C', ORD_STATUS_PENDING_REPLACE = 'E',
+    ORD_STATUS_UNKNOWN = 'U' /* ours: sent, and the venue's answer is not known; counts as open */
+} ord_status_t;
+typedef enum exec_type {                                                                      /* 150 (ASCII as FIX) */
+    EXEC_TYPE_NONE = 0, EXEC_TYPE_NEW = '0', EXEC_TYPE_CANCELED = '4', EXEC_TYPE_REPLACED = '5',
+    EXEC_TYPE_REJECTED = '8', EXEC_TYPE_EXPIRED = 'C', EXEC_TYPE_TRADE = 'F', EXEC_TYPE_TRADE_CANCEL = 'H',
+    EXEC_TYPE_ORDER_STATUS = 'I', EXEC_TYPE_CANCEL_REJECT = '9', /* 35=9 in FIX; one report type here */
+    EXEC_TYPE_REPLACE_REJECT = 'R', /* likewise */
+    EXEC_TYPE_UNSENT = 'N', /* ours: the adapter never let it leave */
+    EXEC_TYPE_TIMEOUT = 'T' /* ours: no answer in time, or the link was lost: the order is UNKNOWN */
+} exec_type_t;
+typedef enum liquidity { LIQUIDITY_NONE = 0, LIQUIDITY_MAKER = 1, LIQUIDITY_TAKER = 2 } liquidity_t; /* 851 */
+
+/* ---- market data ------------------------------------------------------------------------------------------------- */
+typedef struct level {
+    int64_t px;
+    int64_t qty; /* absolute, not a delta; 0 removes the level */
+} level_t;
+
+#define BOOK_UPDATE_MAX_LEVELS 64 /* a message; larger venue messages travel as several, FIRST and LAST flagged */
+
+enum { BOOK_FLAG_SNAPSHOT = 1, /* replaces the book: FIRST clears it                        */
+       BOOK_FLAG_FIRST = 2,    /* first part of a venue message                            */
+       BOOK_FLAG_LAST = 4 };   /* last part: only after it is the book consistent          */
+
+typedef struct book_update { /* levels: bid_count bids, then ask_count asks, best first not required */
+    uint32_t instrument_id;
+    uint32_t flags;           /* BOOK_FLAG_*                                                                  */
+    uint64_t rpt_seq;         /* 83: consecutive per instrument over all its BOOK_UPDATEs, from the adapter   */
+    uint64_t venue_seq_first; /* venue's first update id of the whole message (Binance U)                     */
+    uint64_t venue_seq;       /* venue's last update id of the whole message (Binance u, lastUpdateId)        */
+    int64_t  ts_event_ns;     /* 0 when the venue sends none                                                  */
+    int64_t  ts_recv_ns;
+    uint16_t bid_count;
+    uint16_t ask_count;
+    uint32_t reserved;
+} book_update_t;
+
+typedef struct trade {
+    uint32_t instrument_id;
+    uint8_t  aggressor_side; /* side_t of the taker; 0 unknown */
+    uint8_t  reserved;
+    uint16_t reserved2;
+    uint64_t trade_id; /* 880: the venue's */
+    int64_t  px;
+    int64_t  qty;
+    int64_t  ts_event_ns;
+    int64_t  ts_recv_ns;
+} trade_t;
+
+typedef struct top {
+    uint32_t instrument_id;
+    uint32_t reserved;
+    uint64_t venue_seq; /* update id that this quote belongs to */
+    int64_t  bid_px;    /* qty 0 = side is empty, then px is 0 */
+    int64_t  bid_qty;
+    int64_t  ask_px;
+    int64_t  ask_qty;
+    int64_t  ts_event_ns;
+    int64_t  ts_recv_ns;
+} top_t;
+
+typedef enum feed_health { FEED_NONE = 0, FEED_LIVE = 1, FEED_STALE = 2, FEED_BROKEN = 3, FEED_RECOVERING = 4 } feed_health_t;
+typedef enum feed_reason {
+    FEED_REASON_NONE = 0,
+    FEED_REASON_START,    /* no snapshot yet                                        */
+    FEED_REASON_GAP,      /* the venue's sequence jumped                            */
+    FEED_REASON_GARBLED,  /* a message that could not be read                       */
+    FEED_REASON_SCALE,    /* a price or quantity finer than the instrument's scale  */
+    FEED_REASON_LOST,     /* our own ring lapped, or the capture was cut            */
+    FEED_REASON_CROSSED,  /* the book was crossed after a complete message          */
+    FEED_REASON_LIMIT,    /* more levels than the book was sized for                */
+    FEED_REASON_AGE,      /* nothing heard for too long                             */
+    FEED_REASON_COUNT
+} feed_reason_t;
+
+typedef struct feed_state {
+    uint32_t instrument_id;
+    uint8_t  health; /* feed_health_t */
+    uint8_t  reason; /* feed_reason_t */
+    uint16_t reserved;
+    uint64_t seq_from; /* first and last venue id known to be missing; 0 when not known */
+    uint64_t seq_to;
+    int64_t  ts_recv_ns;
+} feed_state_t;
+
+/* ---- reference data ---------------------------------------------------------------------------------------------- */
+typedef enum instrument_kind {
+    INSTRUMENT_KIND_NONE = 0,
+    INSTRUMENT_SPOT      = 1,
+    INSTRUMENT_LINEAR    = 2, /* value = px * qty * mult, in the settlement currency (USD-M)            */
+    INSTRUMENT_INVERSE   = 3  /* value = qty * mult / px, in the base currency (COIN-M)                 */
+} instrument_kind_t;
+
+typedef struct tick_band { /* from px_from upwards (until the next band) prices are multiples of tick */
+    int64_t px_from;
+    int64_t tick;
+} tick_band_t;
+
+#define SYMBOL_MAX 23 /* bytes of a symbol, without the end */
+
+typedef struct instrument_def {
+    uint32_t instrument_id; /* 0 from an adapter: the engine assigns */
+    uint16_t venue_id;
+    uint8_t  kind; /* instrument_kind_t */
+    uint8_t  allow_negative; /* prices may be zero or negative */
+    int8_t   px_exp;
+    int8_t   qty_exp;
+    int8_t   money_exp; /* scale of the settlement currency */
+    int8_t   mult_exp;
+    uint32_t reserved;
+    uint64_t settle_ccy;   /* 15: up to 8 letters, first letter in the lowest byte (ccy_pack)   */
+    int64_t  lot;          /* 561: qty is a multiple of it                                      */
+    int64_t  min_qty;      /* 562                                                               */
+    int64_t  min_notional; /* money; 0 = none                                                   */
+    int64_t  mult;         /* 231: contract multiplier in 10^-mult_exp; 1 and 0 for spot        */
+    int64_t  band_lower;   /* 1148, 1149: static price band of the venue; 0,0 = none            */
+    int64_t  band_upper;
+} instrument_def_t;
+
+/* ---- orders ------------------------------------------------------------------------------------------------------ */
+typedef struct order_req {
+    uint64_t cl_ord_id;      /* 11: unique for ever in an instance; see core/types/ids.h            */
+    uint64_t orig_cl_ord_id; /* 41: the target of REPLACE and CANCEL; 0 for NEW                     */
+    uint64_t corr_hi;        /* correlation id: from signal to fill                                 */
+    uint64_t corr_lo;
+    uint32_t tenant_id;
+    uint32_t account_id;     /* 1   */
+    uint32_t strategy_id;
+    uint32_t instrument_id;  /* 55  */
+    int64_t  px;             /* 44: 0 for MARKET when it comes in; the collar price when it goes out */
+    int64_t  qty;            /* 38: for REPLACE the new total quantity                               */
+    int64_t  created_mono_ns; /* monotonic time at which the request was made                       */
+    uint8_t  action;         /* order_action_t */
+    uint8_t  side;           /* side_t         */
+    uint8_t  ord_type;       /* ord_type_t     */
+    uint8_t  tif;            /* tif_t          */
+    uint16_t exec_inst;      /* EXEC_INST_*    */
+    uint16_t reserved;
+} order_req_t;
+
+typedef struct exec_report {
+    uint64_t cl_ord_id;   /* 11: ours, 0 when the venue does not say                                */
+    uint64_t exec_id_hi;  /* 17: the venue's id of this event; text ids are folded to 128 bits      */
+    uint64_t exec_id_lo;
+    uint64_t order_id_hi; /* 37: the venue's id of the order */
+    uint64_t order_id_lo;
+    uint64_t corr_hi;
+    uint64_t corr_lo;
+    uint32_t account_id;
+    uint32_t strategy_id;
+    uint32_t instrument_id;
+    uint8_t  exec_type;     /* 150 */
+    uint8_t  ord_status;    /* 39: the venue's word, or NONE when it sends none */
+    uint8_t  side;          /* 54  */
+    uint8_t  last_liquidity; /* 851 */
+    int64_t  last_px;       /* 31  */
+    int64_t  last_qty;      /* 32  */
+    int64_t  cum_qty;       /* 14: -1 when the venue does not say */
+    int64_t  leaves_qty;    /* 151: -1 likewise */
+    int64_t  order_qty;     /* 38: REPLACED: the new total */
+    int64_t  px;            /* 44: REPLACED: the new price */
+    int64_t  fee;           /* money, settlement currency of the instrument; negative = rebate */
+    int64_t  ts_event_ns;   /* 60  */
+    int64_t  ts_recv_ns;
+    uint32_t reject_code;   /* 103/102: the venue's number */
+    uint32_t reserved;
+} exec_report_t;
+
+typedef enum scope {
+    SCOPE_NONE = 0, SCOPE_GLOBAL, SCOPE_TENANT, SCOPE_ACCOUNT, SCOPE_STRATEGY, SCOPE_INSTRUMENT, SCOPE_VENUE,
+    SCOPE_ACCOUNT_INSTRUMENT, SCOPE_STRATEGY_INSTRUMENT, SCOPE_ACCOUNT_VENUE, SCOPE_COUNT
+} scope_t;
+
+typedef struct verdict { /* what a denial says: code, where, observed against limit */
+    uint64_t cl_ord_id;
+    uint64_t order_seq;   /* engine sequence of the input that carried the request */
+    int64_t  observed;
+    int64_t  limit;
+    int64_t  engine_utc_ns;
+    uint32_t scope_id;    /* id in scope_type; for pairs the first of the two */
+    uint32_t instrument_id;
+    uint32_t account_id;
+    uint32_t strategy_id;
+    uint32_t limit_version; /* of the limit set that was used */
+    uint16_t code;        /* 0 ACCEPTED, else core/risk/risk_code.h */
+    uint8_t  scope_type;  /* scope_t */
+    uint8_t  action;      /* order_action_t */
+} verdict_t;
+
+typedef struct position {
+    uint32_t account_id;
+    uint32_t instrument_id;
+    int64_t  qty;        /* signed */
+    int64_t  cost;       /* money: what the open position cost, signed; avg px = cost / qty     */
+    int64_t  realised;   /* money */
+    int64_t  unrealised; /* money, at mark_px */
+    int64_t  fees;       /* money paid, positive = paid */
+    int64_t  funding;    /* money received, positive = received */
+    int64_t  mark_px;
+    uint64_t event_seq;
+} position_t;
+
+/* ---- time, control, alarms --------------------------------------------------------------------------------------- */
+typedef struct tick {
+    int64_t mono_ns;
+    int64_t utc_ns;
+} tick_t;
+
+typedef enum control_kind {
+    CONTROL_NONE = 0,
+    CONTROL_KILL,          /* scope_type/scope_id; value 1 sets, 0 clears                        */
+    CONTROL_SESSION,       /* scope INSTRUMENT or VENUE; value: session_t                        */
+    CONTROL_REDUCE_ONLY,   /* scope ACCOUNT; value 1/0                                           */
+    CONTROL_RECOVERING,    /* scope ACCOUNT; value 1 = journal replay or reconciliation unfinished (151)   */
+    CONTROL_UNRECONCILED,  /* scope ACCOUNT; value 1 = 152                                       */
+    CONTROL_VENUE_LINK,    /* scope VENUE; value 1 up, 0 down (153)                              */
+    CONTROL_JOURNAL,       /* value 1 writable, 0 not (154)                                      */
+    CONTROL_CLOCK,         /* value 1 trusted, 0 not (156)                                       */
+    CONTROL_CLEAR_LATCH,   /* scope ACCOUNT: a named person lifts a latched loss                 */
+    CONTROL_KIND_COUNT
+} control_kind_t;
+typedef enum session { SESSION_NONE = 0, SESSION_OPEN, SESSION_CLOSED, SESSION_PRE_OPEN, SESSION_HALTED,
+                       SESSION_CANCEL_ONLY } session_t;
+
+typedef struct control {
+    uint32_t scope_id;
+    uint8_t  kind;       /* control_kind_t */
+    uint8_t  scope_type; /* scope_t */
+    uint16_t reserved;
+    int64_t  value;
+} control_t;
+
+typedef enum alarm_kind {
+    ALARM_NONE = 0,
+    ALARM_FILL_AFTER_DONE, ALARM_UNKNOWN_ORDER_FILL, ALARM_SIDE_MISMATCH, ALARM_FILL_GAP, ALARM_QUERY_SENT,
+    ALARM_CUM_BACKWARDS, ALARM_BAD_FILL, ALARM_BAD_FILL_PRICE, ALARM_WORSE_THAN_LIMIT, ALARM_BUST,
+    ALARM_UNKNOWN_EXEC, ALARM_UNSOLICITED_CANCEL, ALARM_ALIEN_ORDER, ALARM_ACCOUNT_UNRECONCILED, ALARM_OVERFILL,
+    ALARM_FEED, ALARM_SOFT_LIMIT, ALARM_LOSS, ALARM_LIMIT,
+    ALARM_KIND_COUNT
+} alarm_kind_t;
+
+typedef struct alarm {
+    uint64_t cl_ord_id;
+    int64_t  observed;
+    int64_t  limit;
+    int64_t  engine_utc_ns;
+    uint32_t instrument_id;
+    uint32_t account_id;
+    uint16_t kind; /* alarm_kind_t */
+    uint16_t code; /* risk code or feed_reason_t, by kind */
+    uint32_t reserved;
+} alarm_t;
+
+/* ---- a message where it lies ------------------------------------------------------------------------------------- */
+typedef struct msg { /* a view: body and tail point into a ring slot, a file or a caller's buffer */
+    msg_type_t  type;
+    uint32_t    tail_count; /* elements of tail: level_t or tick_band_t by type */
+    const void *body;
+    const void *tail;
+    const char *text; /* INSTRUMENT_DEF: the symbol, zero-terminated */
+} msg_t;
+
+/* msg_type_str: "BOOK_UPDATE" and so on; static text, never NULL. msg_body_size: bytes of the struct, 0 if unknown. */
+const char *msg_type_str(msg_type_t type);
+size_t      msg_body_size(msg_type_t type);
+const char *feed_health_str(feed_health_t health);
+const char *feed_reason_str(feed_reason_t reason);
+const char *alarm_kind_str(alarm_kind_t kind);
+const char *ord_status_str(ord_status_t status);
+
+_Static_assert(sizeof(level_t) == 16, "wire");
+_Static_assert(sizeof(book_update_t) == 56, "wire");
+_Static_assert(sizeof(trade_t) == 48, "wire");
+_Static_assert(sizeof(top_t) == 64, "wire");
+_Static_assert(sizeof(feed_state_t) == 32, "wire");
+_Static_assert(sizeof(instrument_def_t) == 72, "wire");
+_Static_assert(sizeof(tick_band_t) == 16, "wire");
+_Static_assert(sizeof(order_req_t) == 80, "wire");
+_Static_assert(sizeof(exec_report_t) == 152, "wire");
+_Static_assert(sizeof(verdict_t) == 64, "wire");
+_Static_assert(sizeof(position_t) == 72, "wire");
+_Static_assert(sizeof(tick_t) == 16, "wire");
+_Static_assert(sizeof(control_t) == 16, "wire");
+_Static_assert(sizeof(alarm_t) == 48, "wire");

@@ -1,0 +1,137 @@
+#include "ipc/message.h"
+
+#include <string.h>
+
+#include "core/ref/instrument.h"
+#include "hwal_fbs.h"
+
+_Static_assert(HWAL_BOOK_UPDATE_MSG_BYTES(BOOK_UPDATE_MAX_LEVELS) <= MESSAGE_BYTES_MAX, "the largest hot message");
+_Static_assert(MESSAGE_BYTES_MAX % 64 == 0, "a ring's stride");
+
+#define BODY_AT 4u /* of field 0 in a vtable: every message's body */
+
+/* The limits that hold in both directions. */
+static err_t check_tail(const char *what, uint32_t count, uint32_t max)
+{
+    return count <= max ? ERR_OK : err_set(ERR_LIMIT, "%s: %u elements, limit %u", what, count, max);
+}
+
+static err_t check_levels(const book_update_t *body, uint32_t count)
+{
+    if ((uint32_t)body->bid_count + body->ask_count != count) {
+        return err_set(ERR_PARSE, "BOOK_UPDATE: %u bids and %u asks announced, %u levels there", body->bid_count,
+                       body->ask_count, count);
+    }
+    return check_tail("BOOK_UPDATE levels", count, BOOK_UPDATE_MAX_LEVELS);
+}
+
+static err_t check_symbol(const char *text, size_t len)
+{
+    if (len == 0 || len > SYMBOL_MAX || memchr(text, 0, len) != NULL) {
+        return err_set(ERR_LIMIT, "INSTRUMENT_DEF symbol: %zu bytes, limits 1 to %d, without a zero in them", len,
+                       SYMBOL_MAX);
+    }
+    return ERR_OK;
+}
+
+static err_t read_book_update(const void *buf, msg_t *out)
+{
+    const hwal_book_update_msg_view_t view = hwal_book_update_msg_view(buf);
+    out->body                              = view.body;
+    out->tail                              = view.levels;
+    out->tail_count                        = view.levels_count;
+    return check_levels(view.body, view.levels_count);
+}
+
+static err_t read_instrument_def(const void *buf, msg_t *out)
+{
+    const hwal_instrument_def_msg_t *table = hwal_instrument_def_msg_root(buf);
+    uint32_t                         len;
+    out->body       = hwal_instrument_def_msg_body(table);
+    out->text       = hwal_instrument_def_msg_symbol(table, &len);
+    out->tail       = hwal_instrument_def_msg_bands(table, &out->tail_count);
+    const err_t err = check_symbol(out->text, len);
+    return err != ERR_OK ? err : check_tail("INSTRUMENT_DEF bands", out->tail_count, INSTRUMENT_MAX_BANDS);
+}
+
+err_t message_read(msg_type_t type, const void *buf, size_t len, msg_t *out)
+{
+    const fbs_object_t *object = fbs_union_object(&hwal_message_names, (unsigned)type <= 255 ? (uint8_t)type : 0);
+    msg_t               msg    = {.type = type};
+    if (object == NULL) {
+        return err_set(ERR_ARG, "message type %u is not known, limit %u", (unsigned)type, MSG_TYPE_COUNT - 1u);
+    }
+    err_t err = fbs_verify(object, buf, len);
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (type == MSG_BOOK_UPDATE) {
+        err = read_book_update(buf, &msg);
+    } else if (type == MSG_INSTRUMENT_DEF) {
+        err = read_instrument_def(buf, &msg);
+    } else {
+        msg.body = fbs_has_head(object->hot, buf) ? (const uint8_t *)buf + object->hot->head_bytes
+                                                  : fbs_slot(fbs_root(buf), BODY_AT);
+    }
+    if (err == ERR_OK) {
+        *out = msg;
+    }
+    return err;
+}
+
+static err_t write_book_update(const msg_t *msg, void *buf, size_t cap, size_t *len)
+{
+    hwal_book_update_msg_slot_t slot;
+    const err_t                 err = check_levels(msg->body, msg->tail_count);
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (!hwal_book_update_msg_reserve(buf, cap, &slot) || slot.levels_max < msg->tail_count) {
+        return ERR_FULL;
+    }
+    memcpy(slot.body, msg->body, sizeof *slot.body);
+    if (msg->tail_count != 0) {
+        memcpy(slot.levels, msg->tail, msg->tail_count * sizeof *slot.levels);
+    }
+    *len = hwal_book_update_msg_commit(&slot, msg->tail_count);
+    return ERR_OK;
+}
+
+static err_t write_instrument_def(const msg_t *msg, void *buf, size_t cap, size_t *len)
+{
+    const size_t symbol_bytes = msg->text == NULL ? 0 : strnlen(msg->text, SYMBOL_MAX + 1);
+    err_t        err          = check_symbol(msg->text, symbol_bytes);
+    err = err != ERR_OK ? err : check_tail("INSTRUMENT_DEF bands", msg->tail_count, INSTRUMENT_MAX_BANDS);
+    if (err != ERR_OK) {
+        return err;
+    }
+    fbs_builder_t  b;
+    const uint32_t table = hwal_instrument_def_msg_begin(&b, buf, cap);
+    hwal_instrument_def_msg_put_body(&b, table, msg->body);
+    hwal_instrument_def_msg_put_symbol(&b, table, msg->text, symbol_bytes);
+    hwal_instrument_def_msg_put_bands(&b, table, msg->tail, msg->tail_count);
+    return fbs_end(&b, len);
+}
+
+err_t message_write(const msg_t *msg, void *buf, size_t cap, size_t *len)
+{
+    const unsigned      type   = (unsigned)msg->type;
+    const fbs_object_t *object = fbs_union_object(&hwal_message_names, type <= 255 ? (uint8_t)type : 0);
+    if (object == NULL) {
+        return err_set(ERR_ARG, "message type %u is not known, limit %u", type, MSG_TYPE_COUNT - 1u);
+    }
+    if (type == MSG_BOOK_UPDATE) {
+        return write_book_update(msg, buf, cap, len);
+    }
+    if (type == MSG_INSTRUMENT_DEF) {
+        return write_instrument_def(msg, buf, cap, len);
+    }
+    const fbs_hot_t *hot = object->hot;
+    if (cap < hot->fixed_bytes) {
+        return ERR_FULL;
+    }
+    memcpy(buf, hot->head, hot->head_bytes);
+    memcpy((uint8_t *)buf + hot->head_bytes, msg->body, hot->fixed_bytes - hot->head_bytes);
+    *len = hot->fixed_bytes;
+    return ERR_OK;
+}

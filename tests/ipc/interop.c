@@ -1,0 +1,184 @@
+/* interop: our side of tests/ipc/interop.sh.
+ *
+ *   interop emit DIR COUNT SEED      for every message type and for Records: COUNT random messages as DIR/Table.N.bin
+ *                                    (written by message_write), and what we say is in them as DIR/Table.N.ours
+ *   interop read TABLE FILE.bin...   verify each, our JSON to FILE.read
+ *   interop write TABLE FILE.json... our buffer from the JSON to FILE.bin */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "hwal_fbs.h"
+#include "ipc/fbs_json.h"
+#include "ipc/message.h"
+
+#define ROOM (1u << 16)
+
+static _Alignas(8) uint8_t buf[ROOM];
+static char                text[4 * ROOM];
+static uint64_t            seed;
+
+static void die(const char *what)
+{
+    fprintf(stderr, "interop: %s: %s\n", what, err_msg());
+    exit(1);
+}
+
+static uint64_t rnd(void) /* splitmix64 */
+{
+    uint64_t z = (seed += 0x9e3779b97f4a7c15u);
+    z          = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z          = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+static void rnd_words(uint64_t *to, size_t count)
+{
+    static const uint64_t extremes[] = {0, UINT64_MAX, (uint64_t)INT64_MIN, INT64_MAX, 0x3130303037353031};
+    for (size_t i = 0; i < count; i++) {
+        to[i] = rnd() % 3 == 0 ? extremes[rnd() % 5] : rnd() % 5 == 0 ? rnd() % 100 : rnd();
+    }
+}
+
+static void put_file(const char *path, const void *bytes, size_t len)
+{
+    FILE *f = fopen(path, "wb");
+    if (f == NULL || fwrite(bytes, 1, len, f) != len || fclose(f) != 0) {
+        perror(path);
+        exit(1);
+    }
+}
+
+static size_t get_file(const char *path, void *bytes)
+{
+    FILE *f = fopen(path, "rb");
+    if (f == NULL) {
+        perror(path);
+        exit(1);
+    }
+    const size_t len = fread(bytes, 1, ROOM, f);
+    fclose(f);
+    return len;
+}
+
+static size_t emit_message(msg_type_t type, uint8_t *to)
+{
+    static uint64_t body[64], tail[2 * BOOK_UPDATE_MAX_LEVELS];
+    msg_t           msg = {.type = type, .body = body};
+    size_t          len;
+    rnd_words(body, 64);
+    rnd_words(tail, 2 * BOOK_UPDATE_MAX_LEVELS);
+    if (type == MSG_BOOK_UPDATE) {
+        book_update_t update;
+        memcpy(&update, body, sizeof update);
+        update.bid_count = (uint16_t)(rnd() % 33);
+        update.ask_count = (uint16_t)(rnd() % 32);
+        memcpy(body, &update, sizeof update);
+        msg.tail       = tail;
+        msg.tail_count = (uint32_t)(update.bid_count + update.ask_count);
+    } else if (type == MSG_INSTRUMENT_DEF) {
+        static const char *const symbols[] = {"BTCUSDT", "005930", "KRW-BTC", "\"\\\n\x01", "\xed\x95\x9c\xea\xb5\xad"};
+        msg.text       = symbols[rnd() % 5];
+        msg.tail       = tail;
+        msg.tail_count = (uint32_t)(rnd() % 17);
+    }
+    if (message_write(&msg, to, MESSAGE_BYTES_MAX, &len) != ERR_OK) {
+        die("message_write");
+    }
+    return len;
+}
+
+static size_t emit_record(msg_type_t type)
+{
+    static _Alignas(8) uint8_t inner[MESSAGE_BYTES_MAX];
+    const size_t               inner_len = emit_message(type, inner);
+    uint64_t                   head[3];
+    fbs_builder_t              b;
+    size_t                     len;
+    rnd_words(head, 3);
+    const uint32_t table = hwal_record_begin(&b, buf, sizeof buf);
+    hwal_record_put_sequence(&b, table, head[0]);
+    hwal_record_put_mono_ns(&b, table, (int64_t)head[1]);
+    hwal_record_put_utc_ns(&b, table, (int64_t)head[2]);
+    hwal_record_put_msg(&b, table, (uint8_t)type, inner, inner_len);
+    if (fbs_end(&b, &len) != ERR_OK) {
+        die("record");
+    }
+    return len;
+}
+
+static void emit(const char *dir, int count)
+{
+    char path[4096];
+    for (int n = 0; n < 2 * count * (MSG_TYPE_COUNT - 1); n++) {
+        const msg_type_t    type   = (msg_type_t)(1 + n / 2 % (MSG_TYPE_COUNT - 1));
+        const bool          record = n % 2 == 1;
+        const fbs_object_t *object = record ? &hwal_record_object
+                                            : fbs_union_object(&hwal_message_names, (uint8_t)type);
+        const size_t        len    = record ? emit_record(type) : emit_message(type, buf);
+        size_t              text_len;
+        if (fbs_json_out(object, buf, text, sizeof text, &text_len) != ERR_OK) {
+            die("JSON out");
+        }
+        snprintf(path, sizeof path, "%s/%s.%d.bin", dir, object->name, n);
+        put_file(path, buf, len);
+        snprintf(path, sizeof path, "%s/%s.%d.ours", dir, object->name, n);
+        put_file(path, text, text_len);
+    }
+}
+
+static const fbs_object_t *find(const char *name)
+{
+    for (uint32_t i = 0; i < hwal_message_names.count; i++) {
+        const fbs_object_t *object = hwal_message_names.vals[i].object;
+        if (object != NULL && strcmp(object->name, name) == 0) {
+            return object;
+        }
+    }
+    if (strcmp(name, "Record") != 0) {
+        err_set(ERR_ARG, "no such table");
+        die(name);
+    }
+    return &hwal_record_object;
+}
+
+/* path with another end */
+static const char *ended(const char *path, const char *end)
+{
+    static char out[4096];
+    snprintf(out, sizeof out, "%.*s%s", (int)(strrchr(path, '.') - path), path, end);
+    return out;
+}
+
+int main(int argc, char **argv)
+{
+    size_t len, text_len;
+    if (argc == 5 && strcmp(argv[1], "emit") == 0) {
+        seed = strtoull(argv[4], NULL, 0);
+        emit(argv[2], atoi(argv[3]));
+        return 0;
+    }
+    if (argc < 4) {
+        fprintf(stderr, "usage: interop emit DIR COUNT SEED | read TABLE FILE... | write TABLE FILE...\n");
+        return 2;
+    }
+    const fbs_object_t *object = find(argv[2]);
+    for (int i = 3; i < argc; i++) {
+        if (strcmp(argv[1], "read") == 0) {
+            len = get_file(argv[i], buf);
+            if (fbs_verify(object, buf, len) != ERR_OK ||
+                fbs_json_out(object, buf, text, sizeof text, &text_len) != ERR_OK) {
+                die(argv[i]);
+            }
+            put_file(ended(argv[i], ".read"), text, text_len);
+        } else {
+            text_len = get_file(argv[i], text);
+            if (fbs_json_in(object, text, text_len, buf, sizeof buf, &len) != ERR_OK ||
+                fbs_verify(object, buf, len) != ERR_OK) {
+                die(argv[i]);
+            }
+            put_file(ended(argv[i], ".bin"), buf, len);
+        }
+    }
+    return 0;
+}

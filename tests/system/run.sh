@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# What a user sees, from the command line: the generated market, recorded captures with their published facts, broken
+# captures, configuration errors, and the same hashes from two runs and two compilers.
+. "$(dirname "$0")/lib.sh"
+CLANG=$ROOT/build/clang/hwal
+
+# ---- commands and their exit codes ----
+check "help" exits 0 "$HWAL" --help
+check "version" exits 0 "$HWAL" --version
+check "no command" exits 2 "$HWAL"
+check "unknown command" exits 2 "$HWAL" nonsense
+for c in run replay config bench; do
+    check "$c --help" exits 0 "$HWAL" $c --help
+    check "$c --help has examples" says "examples:|hwal $c"
+done
+check "replay without a file" exits 2 "$HWAL" replay
+check "replay of nothing" exits 1 "$HWAL" replay "$T/absent.gz"
+check "it names the file" says "absent.gz"
+check "bad speed" exits 2 "$HWAL" replay x --speed -1
+
+# ---- configuration ----
+check "shipped configuration" exits 0 "$HWAL" config check
+printf 'instance: x\nmarket:\n  seed: 1\n  tempo: 3\n' >"$T/unknown.yaml"
+check "unknown key" exits 1 "$HWAL" config check "$T/unknown.yaml"
+check "it names file and key" says "unknown.yaml.*tempo"
+check "it names the line" says "line: 4|line 4"
+printf 'market: { rate: 0 }\n' >"$T/range.yaml"
+check "out of range" exits 1 "$HWAL" config check "$T/range.yaml"
+check "it names key and limits" says "market.rate is 0, allowed are 1 to"
+printf 'accounts:\n  - { currency: USDT, initial: "1e" }\n' >"$T/decimal.yaml"
+check "bad decimal" exits 1 "$HWAL" config check "$T/decimal.yaml"
+check "it shows the text" says '"1e"'
+printf 'instruments:\n  - { venue: binance, market: spot, symbol: X, settle: USDT, px_exp: 2, qty_exp: 8, tick: "0.001", lot: "1" }\n' >"$T/i.yaml"
+check "tick finer than scale" exits 1 "$HWAL" config check "$T/i.yaml"
+check "it names symbol and field" says "X: tick \"0.001\""
+check "environment" exits 1 env HWAL_MARKET_RATE=fast "$HWAL" config show
+check "it names the variable" says "HWAL_MARKET_RATE"
+check "environment counts" env HWAL_MARKET_RATE=777 "$HWAL" config show
+check "strategy without a name" exits 2 "$HWAL" run --strategy nonsense
+check "it lists the names" says "market_maker, sma_cross"
+
+# ---- the generated market: does something, and the same twice and with both compilers ----
+check "run" exits 0 "$HWAL" run --config configs/demo.yaml --seconds 5 --json
+check "trades" json "d['orders'] > 0 and d['fills'] > 0 and all(f['health'] == 'LIVE' for f in d['feeds'].values())"
+cp "$T/out" "$T/first"
+same() { python3 -c 'import json,sys; a,b=(json.load(open(f)) for f in sys.argv[1:3]); sys.exit(any(a[k]!=b[k] for k in ("state_hash","output_hash","orders","fills","pnl")))' "$T/first" "$T/out"; }
+check "run again" exits 0 "$HWAL" run --config configs/demo.yaml --seconds 5 --json
+check "same hashes" same
+if [ -x "$CLANG" ]; then
+    check "run, clang build" exits 0 "$CLANG" run --config configs/demo.yaml --seconds 5 --json
+    check "same hashes from clang" same
+else
+    fail "no clang build at $CLANG"
+fi
+check "another seed" exits 0 "$HWAL" run --config configs/demo.yaml --seconds 5 --json --seed 43
+checks=$((checks + 1)); same && fail "another seed gives the same hashes"
+check "text summary" exits 0 "$HWAL" run --seconds 1
+check "no colour in a pipe" bash -c '! grep -q $'"'\\e'"' "$1"' _ "$T/out"
+
+if [ ! -d "$SHARED/data/binance" ]; then
+    echo "SKIP captures: no $SHARED/data/binance (set HWAL_SHARED)"
+    done_
+    exit
+fi
+
+# ---- recorded captures: facts of their README ----
+d=$SHARED/data/binance
+facts() { # SYMBOL dropped applied trades id bid ask bids asks mismatched
+    json "(lambda f: (f['diffs_dropped'], f['diffs_applied'], f['gaps'], f['trades'], f['trade_gaps'], f['last_update_id'], f['best_bid'], f['best_ask'],
+        f['bid_levels'], f['ask_levels'], f['oracle']['mismatched'], f['oracle']['checked'] > 0.99 * f['diffs_applied']) == ($2, $3, 0, $4, 0, $5, '$6', '$7', $8, $9, ${10}, True))(d['feeds']['$1'])"
+}
+replay() { check "replay $*" exits 0 "$HWAL" replay "$@" --check --json; }
+replay "$d/spot_btcusdt_20240808.gz" "$d/spot_btcusdt_20240809.gz"
+check "spot facts" facts BTCUSDT 2 6493 19904 50093696318 61602.01 61602.02 1971 2962 2
+check "spot trades" json "d['orders'] > 0 and d['fills'] > 0"
+cp "$T/out" "$T/first"
+check "spot, clang build" exits 0 "$CLANG" replay "$d/spot_btcusdt_20240808.gz" "$d/spot_btcusdt_20240809.gz" --check --json
+check "spot: same hashes from clang" same
+replay "$d/usdm_btcusdt_20240808.gz"
+check "usdm btc facts" facts BTCUSDT 4 6547 21313 5123135475514 61659.70 61659.80 5018 4578 0
+replay "$d/usdm_ethusdt_20240808.gz"
+check "usdm eth facts" facts ETHUSDT 5 6581 14076 5123135545737 2681.38 2681.39 3181 3013 0
+cp "$T/out" "$T/first"
+replay "$d/usdm_ethusdt_20240808.gz"
+check "usdm eth: same hashes twice" same
+replay "$d/cm_btcusd_perp_20240808.gz" "$d/cm_btcusd_perp_20240809.gz"
+check "coinm facts" facts BTCUSD_PERP 23 44772 5235 1007206781963 61600.0 61600.1 1510 1733 0
+replay "$d/usdm_btcusdt_20240808.gz" "$d/usdm_ethusdt_20240808.gz" "$d/spot_btcusdt_20240808.gz"
+check "three at once" json "set(d['feeds']) == {'BTCUSDT.usdm', 'ETHUSDT', 'BTCUSDT.spot'} and all(f['oracle']['mismatched'] <= 2 for f in d['feeds'].values())"
+printf 'instruments: []\n' >"$T/none.yaml"
+check "inferred scales" exits 0 "$HWAL" replay "$d/usdm_ethusdt_20240808.gz" --instruments "$T/none.yaml" --check --json
+check "with a note" says "not in the instruments file"
+check "same book" facts ETHUSDT 5 6581 14076 5123135545737 2681.38 2681.39 3181 3013 0
+
+# ---- broken captures: marked, named, exit 1 ----
+zcat "$d/usdm_ethusdt_20240808.gz" | head -n 30000 >"$T/full"
+broken() { # NAME WHAT-IT-SAYS
+    check "$1" exits 1 "$HWAL" replay "$T/$1" --json
+    check "$1: says so" says "$2"
+    check "$1: is JSON" json "len(d['errors']) > 0"
+}
+grep -v '"lastUpdateId"' "$T/full" >"$T/nosnap"; broken nosnap "no snapshot"
+check "no order without a book" json "d['orders'] == 0 and d['denied'] == 0"
+awk '/@depth/ { n++ } !(n == 900 && /@depth/)' "$T/full" >"$T/gap"; broken gap "gap|jump|missing"
+check "gap: book is not LIVE" json "d['feeds']['ETHUSDT']['health'] != 'LIVE' and d['feeds']['ETHUSDT']['gaps'] == 1"
+{ head -n 9000 "$T/full"; echo '1723161300000000000 {"stream":"ethusdt@depth@0ms","data":{"e":"depthUpdate","U":1,'; } >"$T/garbled"; broken garbled "line 9001"
+{ head -n 9000 "$T/full"; sed -n 9001,9200p "$T/full" | sed 's/"b":\[\["\([0-9.]*\)"/"b":[["\1001"/'; } >"$T/offscale"; broken offscale "scale|finer"
+gzip -c "$T/full" | head -c 200000 >"$T/cut.gz"; broken cut.gz "cut.gz.*(cut|trunc|end)"
+{ cat "$T/full"; printf '1723161300000000000 {"stream"'; } >"$T/halfline"; broken halfline "halfline"
+{ head -n 100 "$T/full"; head -n 50 "$T/full"; } >"$T/backwards"; broken backwards "back"
+{ head -n 9000 "$T/full"; echo 'not a time {}'; } >"$T/badtime"; broken badtime "line 9001"
+: >"$T/empty"; broken empty "empty"
+head -c 5000 /dev/urandom >"$T/noise"; broken noise "noise"
+check "unsupported venue" exits 1 "$HWAL" replay "$d/hyperliquid_btc_20250126.gz"
+check "says what it is not" says "hyperliquid"
+
+# ---- recorded pace ----
+head -n 200 "$T/full" >"$T/short"
+check "paced replay" exits 0 "$HWAL" replay "$T/short" --speed 2 --json
+check "takes as long" json "d['seconds_wall'] > 0.4 * d['seconds_market']"
+done_

@@ -1,0 +1,20 @@
+/* command: the sub-commands of hwal, one table in main.c, and what they share.
+ *
+ * Exit codes   0 ok, 1 finding (the work was done and something is wrong with the data), 2 usage, 3 not running,
+ *              4 stale. A command prints its result to stdout and everything else to stderr. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+enum { EXIT_OK = 0, EXIT_FINDING = 1, EXIT_USAGE = 2, EXIT_NOT_RUNNING = 3, EXIT_STALE = 4 };
+
+int command_replay(int argc, char **argv);
+int command_run(int argc, char **argv);
+int command_config(int argc, char **argv);
+
+/* command_error: "hwal COMMAND: text" on stderr (red where colours are wanted); returns code. */
+int command_error(const char *command, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4), cold));
+
+/* command_colour: is this stream a terminal, and does NO_COLOR not forbid it? */
+bool command_colour(FILE *stream);

@@ -1,0 +1,95 @@
+/* hwal config: check a file, or show every setting in force. */
+#include <string.h>
+
+#include "tools/command.h"
+#include "tools/config.h"
+
+static int usage(FILE *to)
+{
+    fputs("usage: hwal config check [FILE...]\n"
+          "       hwal config show [FILE]\n\n"
+          "check reads configuration files (default configs/demo.yaml and configs/instruments.yaml) and says what is wrong,\n"
+          "with file, line, key and limit. A file whose first key is `instruments` is an instruments file.\n"
+          "show prints every setting in force, with its range: defaults, then FILE, then HWAL_<SECTION>_<KEY>.\n\n"
+          "examples:\n"
+          "  hwal config check configs/demo.yaml\n"
+          "  HWAL_MARKET_RATE=50000 hwal config show\n",
+          to);
+    return to == stdout ? EXIT_OK : EXIT_USAGE;
+}
+
+static bool lists_instruments(const char *file)
+{
+    char  line[512];
+    bool  found = false;
+    FILE *f = fopen(file, "re");
+    while (f && !found && fgets(line, sizeof line, f)) {
+        found = strncmp(line, "instruments:", 12) == 0;
+    }
+    if (f) {
+        fclose(f);
+    }
+    return found;
+}
+
+static err_t check_instruments(const char *file)
+{
+    config_instruments_t *list = NULL;
+    err_t                 err = config_instruments_load(file, &list);
+    for (unsigned i = 0; !err && i < list->instruments_count; i++) {
+        instrument_t ins;
+        err = config_instrument(&list->instruments[i], 1, &ins);
+        if (err) {
+            err_wrap(err, "%s: entry %u", file, i + 1);
+        }
+    }
+    if (list) {
+        config_instruments_free(list);
+    }
+    return err;
+}
+
+static int check(const char *file)
+{
+    config_t   *config = NULL;
+    const err_t err = lists_instruments(file) ? check_instruments(file) : config_load(file, &config);
+    config_free(config);
+    if (err) {
+        return command_error("config", EXIT_FINDING, "%s", err_msg());
+    }
+    printf("%s: ok\n", file);
+    return EXIT_OK;
+}
+
+int command_config(int argc, char **argv)
+{
+    if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        return usage(stdout);
+    }
+    if (argc >= 2 && strcmp(argv[1], "check") == 0) {
+        static const char *const defaults[] = {"demo.yaml", "instruments.yaml"};
+        char                     path[4096];
+        int                      rc = EXIT_OK;
+        for (int i = 2; i < argc; i++) {
+            const int one = check(argv[i]);
+            rc = one ? one : rc;
+        }
+        for (int i = 0; argc == 2 && i < 2; i++) {
+            const int one = config_path(defaults[i], path, sizeof path)
+                                ? check(path)
+                                : command_error("config", EXIT_FINDING, "configs/%s: not found", defaults[i]);
+            rc = one ? one : rc;
+        }
+        return rc;
+    }
+    if ((argc == 2 || argc == 3) && strcmp(argv[1], "show") == 0) {
+        config_t *config = NULL;
+        if (config_load(argc == 3 ? argv[2] : NULL, &config) != ERR_OK) {
+            return command_error("config", EXIT_FINDING, "%s", err_msg());
+        }
+        config_print(config);
+        config_free(config);
+        return EXIT_OK;
+    }
+    return usage(stderr);
+}

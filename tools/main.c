@@ -1,0 +1,55 @@
+/* hwal: one binary, a sub-command each. This file holds the table of commands and nothing else. */
+#include <stdio.h>
+#include <string.h>
+
+#include "bench/bench.h"
+#include "tools/command.h"
+#include "tools/version.h"
+
+static const struct {
+    const char *name;
+    int (*main)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"run", command_run, "trade a generated market with the built-in venue and print a summary"},
+    {"replay", command_replay, "feed recorded captures through book, strategy, risk and a simulated venue"},
+    {"config", command_config, "check a configuration file, or show the settings in force"},
+    {"bench", bench_main, "measure: books, risk, the path from captured line to order"},
+};
+#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
+
+static int usage(FILE *to)
+{
+    fprintf(to, "hwal %s (%s, %s): low-latency in-memory trading engine\n\nusage: hwal COMMAND [OPTIONS]\n\n", HWAL_VERSION,
+            version_build_id(), version_profile());
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+    }
+    fprintf(to, "\n  hwal COMMAND --help shows options and examples; hwal --version the build.\n");
+    return to == stdout ? EXIT_OK : EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        return usage(stderr);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        return usage(stdout);
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("hwal %s %s %s %s\n", HWAL_VERSION, version_build_id(), version_profile(), version_compiler());
+        return EXIT_OK;
+    }
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            const int rc = commands[i].main(argc - 1, argv + 1);
+            if (fflush(stdout) != 0 || ferror(stdout)) {
+                return command_error(argv[1], EXIT_FINDING, "standard output could not be written");
+            }
+            return rc;
+        }
+    }
+    fprintf(stderr, "hwal: no command \"%s\"\n\n", argv[1]);
+    return usage(stderr);
+}

@@ -1,0 +1,100 @@
+/* offline: engine and simulated venue in one process, on the clock of the data: what `hwal replay` and `hwal run` share.
+ *
+ *                                 ┌── delay: report ◀── exec reports ──┐
+ *   market data ─▶ offline_begin  │                                    │
+ *                  offline_market ├─▶ engine ─▶ orders ─▶ delay: place, cancel ─▶ simulated venue
+ *                                 │      │                             ▲
+ *                                 └──────┼─────── recorded market ─────┘   (a generated venue makes it instead)
+ *                                        └─▶ counts, denials by code, output hash
+ *
+ * At each receive time first everything that is due on its way arrives (requests at the venue, reports at the engine, in
+ * order of time), then the venue sees the market message, then the engine: an order that arrives at the same nanosecond
+ * as a market event was there first. The source waits for the engine; nothing is lost and nothing is skipped.
+ *
+ * Accounts One for each settlement currency of the instruments, each strategy once in each. An account that the
+ *          configuration does not name begins with 100,000 of its currency (10 of a coin). Limits that it does not
+ *          name follow from that: an order at most 1/4 of it, a position all of it, a day's loss 1/10. Limits in
+ *          quantities are set from them at the first price of an instrument.
+ * Latency  place: from our decision to the venue as the feed's clock sees it (so it holds the feed's own delay too);
+ *          report: from the venue back to us. Both constant. A time stamp of the venue is never compared with ours.
+ * Memory   all of it is allocated by offline_open, printed by offline_bytes; after that nothing is.
+ * Threads  one. */
+#pragma once
+
+#include "core/engine/engine.h"
+#include "core/match/delay.h"
+#include "core/match/flow.h"
+#include "core/match/sim_venue.h"
+#include "core/types/err.h"
+#include "ipc/histogram.h"
+#include "tools/config.h"
+
+#define OFFLINE_INSTRUMENTS_MAX 64u
+#define OFFLINE_ACCOUNTS_MAX 16u
+#define OFFLINE_CODES 300u
+
+typedef struct offline_counts {
+    uint64_t messages; /* market messages given to the engine */
+    uint64_t orders;   /* NEW that passed risk and left       */
+    uint64_t replaces;
+    uint64_t cancels;
+    uint64_t fills;
+    uint64_t rejected;  /* by the venue */
+    uint64_t denied;    /* by risk      */
+    uint64_t alarms;
+    uint64_t denied_by_code[OFFLINE_CODES];
+    uint64_t alarms_by_kind[ALARM_KIND_COUNT];
+} offline_counts_t;
+
+typedef struct offline_account { /* amounts in money of ccy */
+    uint64_t             ccy;
+    int32_t              money_exp;
+    uint32_t             reserved;
+    int64_t              initial, order_value, position_value, open_value, gross, net, day_loss, drawdown;
+    const config_risk_t *risk; /* rates and percentages; NULL = defaults of the risk gate */
+} offline_account_t;
+
+typedef struct offline {
+    engine_t        *engine;
+    sim_venue_t     *venue; /* recorded market, or NULL   */
+    flow_t          *flow;  /* generated market, or NULL  */
+    delay_t         *delay;
+    engine_out_t     out;
+    exec_out_t       reports;
+    offline_counts_t counts;
+    int64_t          next_tick_ns;
+    int64_t          now_ns;
+    bool             acted; /* an order action left since offline_begin */
+    fee_cfg_t        fee;
+    const config_t  *config;
+    uint64_t         bytes;
+    histogram_t     *decide; /* TSC ticks: market message in to its last output record out, when an order came of it */
+    histogram_t     *event;  /* TSC ticks: every market message */
+    uint32_t          account_count;
+    uint32_t          strategy_count;
+    offline_account_t accounts[OFFLINE_ACCOUNTS_MAX + 1]; /* by id, from 1 */
+    bool              limited[OFFLINE_INSTRUMENTS_MAX + 1]; /* instruments whose quantity limits were set */
+    uint64_t          trades[OFFLINE_INSTRUMENTS_MAX + 1]; /* market trades given to the engine */
+    void             *memory[8]; /* what offline_close frees */
+    uint32_t          memory_count;
+} offline_t;
+
+/* offline_open: engine, accounts, limits and venue from configuration. ins: the instruments, ids 1..count in order.
+ * strategies: specs "name:key=value,..." (NULL, 0: those of config, else both samples).
+ * flow_cfg: NULL = recorded market, else the generated one (ins is then taken from it and may be NULL, 0).
+ * On failure a sentence; nothing is left open. */
+err_t offline_open(offline_t *run, const config_t *config, const instrument_t *ins, uint32_t count,
+                   char *const *strategies, uint32_t strategy_count, const flow_cfg_t *flow_cfg);
+void  offline_close(offline_t *run);
+
+/* offline_begin: time moves to ts_ns: all that is due by then arrives, and a TICK every 100 ms. */
+err_t offline_begin(offline_t *run, int64_t ts_ns);
+
+/* offline_market: one market message at the time of the last offline_begin: venue (recorded market only), then engine. */
+err_t offline_market(offline_t *run, const msg_t *msg);
+
+/* offline_generate: steps of the generated market until until_ns; their messages go the same way. */
+err_t offline_generate(offline_t *run, int64_t until_ns);
+
+/* offline_end: let all that is still on its way arrive. */
+err_t offline_end(offline_t *run);

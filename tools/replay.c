@@ -1,0 +1,541 @@
+/* hwal replay: recorded captures through the same core as live trading. One price can be followed here in order:
+ * capture_next (a line) -> decode (text to integers) -> on_market -> offline_market (venue, engine, orders). */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include "adapters/capture/capture.h"
+#include "adapters/venue.h"
+#include "core/types/decimal.h"
+#include "tools/command.h"
+#include "tools/config.h"
+#include "tools/offline.h"
+#include "tools/oracle.h"
+#include "tools/summary.h"
+
+#define REPLAY_ERRORS_MAX 20u /* sentences kept; all are counted */
+#define REPLAY_VENUE_ID 1u
+#define KINDS 4 /* instrument_kind_t, NONE included */
+
+typedef struct replay_feed {
+    summary_feed_t summary;
+    instrument_t   ins;
+    oracle_t       oracle;
+} replay_feed_t;
+
+typedef struct replay {
+    /* options */
+    const char  *config_file;
+    const char  *instruments_file;
+    char        *strategies[CONFIG_STRATEGIES_MAX];
+    uint32_t     strategy_count;
+    const char  *market; /* forced kind */
+    double       speed;  /* 0 = as fast as possible */
+    bool         check, json, quiet;
+    char *const *files;
+    uint32_t     file_count;
+    /* state */
+    config_t            *config;
+    config_instruments_t *listed;
+    offline_t            run;
+    const venue_codec_t *venue;
+    void                *codec[KINDS];
+    uint8_t              file_kind[CAPTURE_FILES_MAX];
+    uint32_t             file_instrument[CAPTURE_FILES_MAX]; /* 0 = more than one symbol in it */
+    replay_feed_t        feeds[OFFLINE_INSTRUMENTS_MAX];
+    uint32_t             feed_count;
+    md_buf_t             slot;
+    err_t                sink_err; /* of the engine side, inside decode */
+    json_t              *errors, *notes;
+    uint64_t             error_count, lines, bytes;
+    uint64_t             compressed_total;
+} replay_t;
+
+static int usage(FILE *to)
+{
+    fputs("usage: hwal replay FILE... [OPTIONS]\n\n"
+          "Replay recorded captures (lines of `<receive ns> <JSON>`, gzip or plain) through order book, strategies, risk and\n"
+          "a simulated venue. Several files are one stream, merged by receive time.\n\n"
+          "  --strategy SPEC    name or name:key=value,... ; may be repeated (default: those of the configuration,\n"
+          "                     else market_maker and sma_cross; `none` for none)\n"
+          "  --config FILE      settings (see `hwal config show`)\n"
+          "  --instruments FILE instruments with scales and ticks (default configs/instruments.yaml)\n"
+          "  --market KIND      spot, usdm or coinm; default: what the messages look like\n"
+          "  --speed N          N times the recorded pace; 1 = recorded pace; max = as fast as possible (default)\n"
+          "  --check            compare the book with the venue's best quotes after every diff\n"
+          "  --json             one JSON object on stdout\n"
+          "  --quiet            no progress on the terminal\n\n"
+          "Exit code: 0 ok; 1 the data has faults (they are named) ; 2 usage.\n\n"
+          "examples:\n"
+          "  hwal replay btcusdt_20240808.gz btcusdt_20240809.gz --check\n"
+          "  hwal replay btcusdt_20240808.gz --strategy market_maker:notional=5000 --json | jq .pnl\n"
+          "  hwal replay btcusdt_20240808.gz --speed 10\n",
+          to);
+    return to == stdout ? EXIT_OK : EXIT_USAGE;
+}
+
+static int options(replay_t *r, int argc, char **argv)
+{
+    enum { OPT_STRATEGY = 256, OPT_CONFIG, OPT_INSTRUMENTS, OPT_MARKET, OPT_SPEED, OPT_CHECK, OPT_JSON, OPT_QUIET };
+    static const struct option list[] = {{"strategy", required_argument, NULL, OPT_STRATEGY},
+                                         {"config", required_argument, NULL, OPT_CONFIG},
+                                         {"instruments", required_argument, NULL, OPT_INSTRUMENTS},
+                                         {"market", required_argument, NULL, OPT_MARKET},
+                                         {"speed", required_argument, NULL, OPT_SPEED},
+                                         {"check", no_argument, NULL, OPT_CHECK},
+                                         {"json", no_argument, NULL, OPT_JSON},
+                                         {"quiet", no_argument, NULL, OPT_QUIET},
+                                         {"help", no_argument, NULL, 'h'},
+                                         {NULL, 0, NULL, 0}};
+    int opt;
+    char *end;
+    while ((opt = getopt_long(argc, argv, "h", list, NULL)) != -1) {
+        switch (opt) {
+        case OPT_STRATEGY:
+            if (r->strategy_count == CONFIG_STRATEGIES_MAX) {
+                return command_error("replay", EXIT_USAGE, "more than %u strategies", CONFIG_STRATEGIES_MAX);
+            }
+            r->strategies[r->strategy_count++] = optarg;
+            break;
+        case OPT_CONFIG: r->config_file = optarg; break;
+        case OPT_INSTRUMENTS: r->instruments_file = optarg; break;
+        case OPT_MARKET: r->market = optarg; break;
+        case OPT_SPEED:
+            r->speed = strcmp(optarg, "max") == 0 ? 0 : strtod(optarg, &end);
+            if (strcmp(optarg, "max") != 0 && (*end || end == optarg || !(r->speed > 0 && r->speed <= 1e9))) {
+                return command_error("replay", EXIT_USAGE, "--speed \"%s\" is neither max nor a number above 0", optarg);
+            }
+            break;
+        case OPT_CHECK: r->check = true; break;
+        case OPT_JSON: r->json = true; break;
+        case OPT_QUIET: r->quiet = true; break;
+        case 'h': usage(stdout); return -1;
+        default: return usage(stderr);
+        }
+    }
+    r->files = argv + optind;
+    r->file_count = (uint32_t)(argc - optind);
+    if (r->file_count == 0) {
+        return command_error("replay", EXIT_USAGE, "no capture file given (--help shows examples)");
+    }
+    if (r->file_count > CAPTURE_FILES_MAX) {
+        return command_error("replay", EXIT_USAGE, "%u files, at most %u are one stream", r->file_count, CAPTURE_FILES_MAX);
+    }
+    return EXIT_OK;
+}
+
+/* ---- what went wrong, kept for the end --------------------------------------------------------------------------- */
+static void finding(replay_t *r, const char *text)
+{
+    if (r->error_count++ < REPLAY_ERRORS_MAX) {
+        json_array_append_new(r->errors, json_string(text));
+    }
+}
+
+static void note(replay_t *r, const char *text)
+{
+    json_array_append_new(r->notes, json_string(text));
+}
+
+/* ---- instruments ------------------------------------------------------------------------------------------------- */
+static const char *const market_names[KINDS] = {"?", "spot", "usdm", "coinm"};
+
+static const config_instrument_t *listed_find(const replay_t *r, const char *market, const char *symbol)
+{
+    for (unsigned i = 0; r->listed && i < r->listed->instruments_count; i++) {
+        const config_instrument_t *e = &r->listed->instruments[i];
+        if (strcmp(e->venue, r->venue->name) == 0 && strcmp(e->market, market) == 0 && strcmp(e->symbol, symbol) == 0) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+/* An instrument that nobody listed: scales as the digits stand in the capture, tick and lot as the greatest common
+ * divisors of what was seen, settlement by the market's habit. */
+static err_t infer(replay_t *r, uint8_t kind, const capture_symbol_t *seen, instrument_t *out)
+{
+    instrument_def_t def = {.venue_id = REPLAY_VENUE_ID, .kind = kind, .px_exp = (int8_t)seen->px_decimals,
+                            .qty_exp = (int8_t)seen->qty_decimals, .money_exp = kind == INSTRUMENT_INVERSE ? 10 : 8,
+                            .mult = 1, .lot = seen->qty_gcd > 0 ? seen->qty_gcd : 1};
+    const tick_band_t band = {.px_from = 0, .tick = seen->px_gcd > 0 ? seen->px_gcd : 1};
+    const size_t      len = strlen(seen->symbol);
+    const char       *ccy = kind == INSTRUMENT_INVERSE ? "COIN" : "QUOTE";
+    char              text[320], px[DECIMAL_TEXT_MAX];
+    if (kind != INSTRUMENT_INVERSE && len > 4 && (strcmp(seen->symbol + len - 4, "USDT") == 0 ||
+                                                  strcmp(seen->symbol + len - 4, "USDC") == 0)) {
+        ccy = seen->symbol + len - 4;
+    }
+    def.settle_ccy = ccy_pack(ccy);
+    def.min_qty = def.lot;
+    /* the tick is taken as the coarsest power of ten that divides all prices seen: a divisor of 30 by chance is no tick */
+    tick_band_t coarse = band;
+    coarse.tick = 1;
+    while (coarse.tick <= INT64_MAX / 10 && band.tick % (coarse.tick * 10) == 0) {
+        coarse.tick *= 10;
+    }
+    def.lot = 1;
+    def.min_qty = 1;
+    const err_t err = instrument_init(out, &def, seen->symbol, &coarse, 1);
+    if (err) {
+        return err;
+    }
+    decimal_format(coarse.tick, seen->px_decimals, px);
+    snprintf(text, sizeof text,
+             "%s %s is not in the instruments file: scales %u and %u digits and tick %s come from the capture, %s as the "
+             "currency; minimum sizes are not known",
+             market_names[kind], seen->symbol, seen->px_decimals, seen->qty_decimals, px, ccy);
+    note(r, text);
+    return ERR_OK;
+}
+
+static err_t feed_open(replay_t *r, uint8_t kind, const capture_symbol_t *seen, uint32_t *id)
+{
+    for (uint32_t i = 0; i < r->feed_count; i++) {
+        if (r->feeds[i].ins.def.kind == kind && strcmp(r->feeds[i].ins.symbol, seen->symbol) == 0) {
+            *id = i + 1;
+            return ERR_OK;
+        }
+    }
+    if (r->feed_count == OFFLINE_INSTRUMENTS_MAX) {
+        return err_set(ERR_LIMIT, "more than %u instruments", OFFLINE_INSTRUMENTS_MAX);
+    }
+    replay_feed_t             *feed = &r->feeds[r->feed_count];
+    const config_instrument_t *entry = listed_find(r, market_names[kind], seen->symbol);
+    const err_t err = entry ? config_instrument(entry, REPLAY_VENUE_ID, &feed->ins) : infer(r, kind, seen, &feed->ins);
+    if (err) {
+        return err;
+    }
+    *id = feed->ins.def.instrument_id = ++r->feed_count;
+    feed->summary = (summary_feed_t){.ins = &feed->ins, .market = market_names[kind]};
+    return ERR_OK;
+}
+
+static err_t probe_files(replay_t *r)
+{
+    const size_t     bytes = capture_footprint(1);
+    void            *mem = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+    capture_probe_t *probe = malloc(sizeof *probe);
+    err_t            err = mem && probe ? ERR_OK : err_set(ERR_LIMIT, "out of memory");
+    for (uint32_t f = 0; !err && f < r->file_count; f++) {
+        err = capture_probe_file(mem, r->files[f], probe);
+        if (err) {
+            break;
+        }
+        for (uint8_t k = 1; r->market && k < KINDS; k++) {
+            probe->kind = strcmp(r->market, market_names[k]) == 0 ? k : probe->kind;
+        }
+        r->file_kind[f] = probe->kind;
+        for (uint32_t s = 0; !err && s < probe->symbol_count; s++) {
+            uint32_t id = 0;
+            err = feed_open(r, probe->kind, &probe->symbols[s], &id);
+            r->file_instrument[f] = probe->symbol_count == 1 ? id : 0;
+        }
+    }
+    free(mem);
+    free(probe);
+    return err;
+}
+
+/* ---- the way of a message ---------------------------------------------------------------------------------------- */
+static md_slot_t slot_reserve(void *ctx, msg_type_t type)
+{
+    replay_t *r = ctx;
+    (void)type;
+    return (md_slot_t){.body = &r->slot.body, .levels = r->slot.levels};
+}
+
+static void oracle_collect(replay_t *r, const msg_t *msg)
+{
+    oracle_quote_t q;
+    err_t          err = ERR_OK;
+    if (msg->type == MSG_TOP) {
+        const top_t *top = msg->body;
+        q = (oracle_quote_t){top->venue_seq, top->bid_px, top->bid_qty, top->ask_px, top->ask_qty};
+        err = oracle_quote(&r->feeds[top->instrument_id - 1].oracle, &q);
+    } else if (msg->type == MSG_BOOK_UPDATE) {
+        const book_update_t *upd = msg->body;
+        const book_t        *book = engine_book(r->run.engine, upd->instrument_id);
+        if (!(upd->flags & BOOK_FLAG_LAST) || (upd->flags & BOOK_FLAG_SNAPSHOT)) {
+            return;
+        }
+        if (book_best(book, &q.bid_px, &q.bid_qty, &q.ask_px, &q.ask_qty)) {
+            q.id = upd->venue_seq;
+            err = oracle_book(&r->feeds[upd->instrument_id - 1].oracle, &q);
+        }
+    }
+    r->sink_err = r->sink_err ? r->sink_err : err;
+}
+
+static void slot_commit(void *ctx, const msg_t *msg)
+{
+    replay_t *r = ctx;
+    if (!r->sink_err) {
+        r->sink_err = offline_market(&r->run, msg);
+    }
+    if (r->check && !r->sink_err) {
+        oracle_collect(r, msg);
+    }
+}
+
+static err_t codecs_open(replay_t *r)
+{
+    const venue_codec_cfg_t cfg = {.feeds_max = OFFLINE_INSTRUMENTS_MAX,
+                                   .sink = {.ctx = r, .reserve = slot_reserve, .commit = slot_commit}};
+    for (uint32_t i = 0; i < r->feed_count; i++) {
+        const instrument_t *ins = &r->feeds[i].ins;
+        const uint8_t       kind = ins->def.kind;
+        if (!r->codec[kind]) {
+            const size_t bytes = r->venue->footprint(&cfg);
+            void        *mem = bytes ? aligned_alloc(r->venue->align(), (bytes + 4095) & ~(size_t)4095) : NULL;
+            r->codec[kind] = mem ? r->venue->create(mem, &cfg) : NULL;
+            if (!r->codec[kind]) {
+                return err_wrap(ERR_LIMIT, "%s codec", r->venue->name);
+            }
+        }
+        feed_ref_t ref = {.instrument_id = i + 1, .kind = kind, .px_exp = ins->def.px_exp, .qty_exp = ins->def.qty_exp};
+        memcpy(ref.symbol, ins->symbol, sizeof ref.symbol);
+        const err_t err = r->venue->feed_add(r->codec[kind], &ref);
+        if (err) {
+            return err;
+        }
+    }
+    return ERR_OK;
+}
+
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
+static int64_t clock_mono_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+static void pace(const replay_t *r, int64_t began_wall_ns, int64_t first_ns, int64_t line_ns)
+{
+    const int64_t due = began_wall_ns + (int64_t)((double)(line_ns - first_ns) / r->speed);
+    int64_t       wait = due - clock_mono_ns();
+    if (wait > 0) {
+        const struct timespec t = {.tv_sec = wait / NS_PER_S, .tv_nsec = wait % NS_PER_S};
+        nanosleep(&t, NULL);
+    }
+}
+
+static void progress(const replay_t *r, int64_t began_wall_ns, const capture_line_t *line)
+{
+    const double s = (double)(clock_mono_ns() - began_wall_ns) / 1e9;
+    fprintf(stderr, "\r%9" PRIu64 " lines  %6.1f MB  %9.0f lines/s  orders %" PRIu64 "  fills %" PRIu64 "  file %u/%u line %" PRIu64 " ",
+            r->lines, (double)r->bytes / 1e6, s > 0 ? (double)r->lines / s : 0.0, r->run.counts.orders, r->run.counts.fills,
+            line->file + 1, r->file_count, line->line_no);
+}
+
+static err_t loop(replay_t *r, capture_t *cap, summary_t *sum)
+{
+    const bool     live = !r->quiet && isatty(STDERR_FILENO);
+    const int64_t  began = clock_mono_ns();
+    const uint64_t tsc_began = __rdtsc();
+    int64_t        first_ns = 0, last_ns = 0;
+    capture_line_t line;
+    err_t          err;
+    while ((err = capture_next(cap, &line)) == ERR_OK) {
+        if (r->lines++ == 0) {
+            first_ns = line.ts_recv_ns;
+        }
+        r->bytes += line.len;
+        last_ns = line.ts_recv_ns;
+        if (r->speed > 0) {
+            pace(r, began, first_ns, last_ns);
+        }
+        if (live && r->lines % 16384 == 0) {
+            progress(r, began, &line);
+        }
+        const uint64_t t0 = __rdtsc();
+        err_t          fault = offline_begin(&r->run, line.ts_recv_ns);
+        const md_frame_t frame = {.text = line.text, .len = line.len, .ts_recv_ns = line.ts_recv_ns,
+                                  .instrument_id = r->file_instrument[line.file]};
+        r->run.acted = false;
+        const err_t bad = fault ? ERR_OK : r->venue->decode(r->codec[r->file_kind[line.file]], &frame);
+        if (fault || r->sink_err) {
+            return fault ? fault : r->sink_err;
+        }
+        const uint64_t ticks = __rdtsc() - t0;
+        histogram_record(r->run.event, ticks);
+        if (r->run.acted) {
+            histogram_record(r->run.decide, ticks);
+        }
+        if (bad) {
+            err_wrap(bad, "%s line %" PRIu64, r->files[line.file], line.line_no);
+            finding(r, err_msg());
+        }
+    }
+    if (live) {
+        fprintf(stderr, "\r%*s\r", 110, "");
+    }
+    if (err != ERR_END) {
+        finding(r, err_msg());
+    }
+    err = offline_end(&r->run);
+    sum->seconds_wall = (double)(clock_mono_ns() - began) / 1e9;
+    sum->ns_per_tsc = sum->seconds_wall * 1e9 / (double)(__rdtsc() - tsc_began);
+    sum->seconds_market = (double)(last_ns - first_ns) / 1e9;
+    return err;
+}
+
+/* Faults of a feed that are known only at the end. */
+static void judge(replay_t *r, replay_feed_t *feed)
+{
+    const uint32_t     id = feed->ins.def.instrument_id;
+    const book_t      *book = engine_book(r->run.engine, id);
+    const feed_stats_t *stats = r->venue->feed_stats(r->codec[feed->ins.def.kind], id);
+    char               text[256];
+    feed->summary.stats = *stats;
+    if (stats->snapshots == 0) {
+        snprintf(text, sizeof text, "%s: no snapshot in the capture, so there was never a book to trade on", feed->ins.symbol);
+        finding(r, text);
+    } else if (book_health(book) == FEED_BROKEN || book_health(book) == FEED_RECOVERING) {
+        snprintf(text, sizeof text, "%s: the book ends %s (%s)", feed->ins.symbol, feed_health_str(book_health(book)),
+                 feed_reason_str(book_reason(book)));
+        finding(r, text);
+    }
+    if (r->check) {
+        feed->summary.oracle = oracle_compare(&feed->oracle);
+        const oracle_result_t *o = &feed->summary.oracle;
+        /* spot diffs come every 100 ms and the quote stream may already have moved on: one in a thousand is its nature */
+        const uint64_t allowed = feed->ins.def.kind == INSTRUMENT_SPOT ? o->checked / 1000 : 0;
+        if (o->mismatched > allowed) {
+            snprintf(text, sizeof text, "%s: the book differs from the venue's best quotes after %" PRIu64 " of %" PRIu64
+                     " diffs, first at id %" PRIu64, feed->ins.symbol, o->mismatched, o->checked, o->first_mismatch_id);
+            finding(r, text);
+        }
+    }
+}
+
+static err_t replay_open(replay_t *r, capture_t **cap)
+{
+    char  path[4096];
+    err_t err = config_load(r->config_file, &r->config);
+    if (!err && (r->instruments_file || config_path("instruments.yaml", path, sizeof path))) {
+        err = config_instruments_load(r->instruments_file ? r->instruments_file : path, &r->listed);
+    }
+    if (!err) {
+        r->venue = venue_codec_find("binance");
+        err = r->venue ? probe_files(r) : err_set(ERR_INTERNAL, "no codec \"binance\"");
+    }
+    if (err) {
+        return err;
+    }
+    instrument_t *ins = calloc(r->feed_count ? r->feed_count : 1, sizeof *ins);
+    for (uint32_t i = 0; ins && i < r->feed_count; i++) {
+        ins[i] = r->feeds[i].ins;
+    }
+    err = ins ? offline_open(&r->run, r->config, ins, r->feed_count, r->strategies, r->strategy_count, NULL)
+              : err_set(ERR_LIMIT, "out of memory");
+    free(ins);
+    if (!err) {
+        err = codecs_open(r);
+    }
+    if (!err) {
+        const size_t bytes = capture_footprint(r->file_count);
+        void        *mem = aligned_alloc(capture_align(), (bytes + 4095) & ~(size_t)4095);
+        err = mem ? capture_open(mem, (const char *const *)r->files, r->file_count, cap) : err_set(ERR_LIMIT, "out of memory");
+    }
+    return err;
+}
+
+static void replay_close(replay_t *r, capture_t *cap)
+{
+    if (cap) {
+        capture_close(cap);
+        free(cap);
+    }
+    for (uint32_t i = 0; i < r->feed_count; i++) {
+        oracle_free(&r->feeds[i].oracle);
+    }
+    for (int k = 0; k < KINDS; k++) {
+        free(r->codec[k]);
+    }
+    offline_close(&r->run);
+    if (r->listed) {
+        config_instruments_free(r->listed);
+    }
+    config_free(r->config);
+    json_decref(r->errors);
+    json_decref(r->notes);
+    free(r);
+}
+
+static void print_json(const json_t *object)
+{
+    json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
+    fputc('\n', stdout);
+}
+
+/* Nothing could be replayed: still one JSON object, so that a program always has something to read. */
+static int refused(const replay_t *r)
+{
+    if (r->json) {
+        json_t *object = json_pack("{s:s, s:[s]}", "command", "replay", "errors", err_msg());
+        print_json(object);
+        json_decref(object);
+    }
+    return command_error("replay", EXIT_FINDING, "%s", err_msg());
+}
+
+int command_replay(int argc, char **argv)
+{
+    replay_t *r = calloc(1, sizeof *r);
+    if (!r) {
+        return command_error("replay", EXIT_FINDING, "out of memory");
+    }
+    const int rc = options(r, argc, argv);
+    if (rc) {
+        free(r);
+        return rc < 0 ? EXIT_OK : rc;
+    }
+    r->errors = json_array();
+    r->notes = json_array();
+    capture_t *cap = NULL;
+    summary_t  sum = {.command = "replay", .run = &r->run, .check = r->check, .errors = r->errors, .notes = r->notes};
+    err_t      err = replay_open(r, &cap);
+    if (!err) {
+        err = loop(r, cap, &sum);
+    }
+    if (err) {
+        const int code = refused(r);
+        replay_close(r, cap);
+        return code;
+    }
+    summary_feed_t feeds[OFFLINE_INSTRUMENTS_MAX];
+    for (uint32_t i = 0; i < r->feed_count; i++) {
+        judge(r, &r->feeds[i]);
+        feeds[i] = r->feeds[i].summary;
+    }
+    if (r->error_count > REPLAY_ERRORS_MAX) {
+        char text[64];
+        snprintf(text, sizeof text, "and %" PRIu64 " more", r->error_count - REPLAY_ERRORS_MAX);
+        json_array_append_new(r->errors, json_string(text));
+    }
+    sum.feeds = feeds;
+    sum.feed_count = r->feed_count;
+    sum.events = r->lines;
+    sum.bytes = r->bytes;
+    if (r->json) {
+        json_t *object = summary_json(&sum);
+        print_json(object);
+        json_decref(object);
+    } else {
+        summary_text(&sum, stdout, command_colour(stdout));
+    }
+    size_t  i;
+    json_t *text;
+    json_array_foreach(r->errors, i, text) {
+        command_error("replay", EXIT_FINDING, "%s", json_string_value(text));
+    }
+    const bool clean = r->error_count == 0;
+    replay_close(r, cap);
+    return clean ? EXIT_OK : EXIT_FINDING;
+}
