@@ -67,7 +67,7 @@ $(FBSGEN): $(wildcard ipc/gen/*.c ipc/gen/*.h) ipc/fbs.c ipc/fbs.h core/types/er
 	$(Q)mkdir -p $(@D) && gcc $(CPPFLAGS) $(BASE) $(WARN) -O1 -o $@ $(filter %.c,$^)
 $(GEN)/%_fbs.h $(GEN)/%_fbs.c: $(GEN)/%.bfbs $(FBSGEN)
 	$(Q)$(FBSGEN) $< $(GEN)
-$(B)/tests/ipc/test_fbs.o: $(GEN)/evolved_fbs.h
+$(B)/tests/ipc/test_fbs.o $(B)/tests/ipc/test_bfbs.o: $(GEN)/evolved_fbs.h
 $(B)/gen/hwal_fbs.o: $(GEN)/hwal_fbs.c $(GEN)/hwal_fbs.h
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 

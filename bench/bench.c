@@ -10,15 +10,18 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+#include "core/types/decimal.h"
 #include "tools/version.h"
 
 static const bench_suite_t suites[] = {
     {"book", "L2 book: a level update with best bid and offer read, against a bare flat array; top-20", bench_book},
+    {"risk", "risk gate: the whole chain of checks with reservation", bench_risk},
+    {"path", "captured line to order in the caller's buffer, everything on", bench_path},
 };
 
 #define SUITE_COUNT (sizeof suites / sizeof suites[0])
 
-/* ---- series ------------------------------------------------------------------------------------------------------- */
+/* ---- series ------------------------------------------------------------------------------------------------------ */
 
 void bench_add(bench_series_t *series, double value)
 {
@@ -77,7 +80,7 @@ double bench_percentile(bench_series_t *series, double rank)
     return ranked(series, rank);
 }
 
-/* ---- printing ----------------------------------------------------------------------------------------------------- */
+/* ---- printing ---------------------------------------------------------------------------------------------------- */
 
 static void print_on(const bench_result_t *result, const char *quote, const char *comma)
 {
@@ -185,19 +188,20 @@ static void print_header(const bench_t *bench)
     struct utsname os;
     uname(&os);
     printf("machine   %s, %s %s\n", line_of("/proc/cpuinfo", "model name", cpu), os.sysname, os.release);
-    printf("build     %s, profile %s, %s, %s\n", version_build_id(), version_profile(), version_compiler(), built_how());
+    printf("build     %s, profile %s, %s, %s\n", version_build_id(), version_profile(), version_compiler(),
+           built_how());
     printf("governor  %s; load %s\n",
            line_of("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "", governor),
            line_of("/proc/loadavg", "", load));
     printf("clock     TSC %.3f GHz; an empty pair of reads costs %.1f ns, taken off single samples\n",
            1 / bench->ns_per_tick, (double)bench->pair_ticks * bench->ns_per_tick);
-    printf("placement CPU %d; seed %llu; a shared or virtual machine moves all of this by tens of percent\n\n", bench->cpu,
-           (unsigned long long)bench->seed);
-    printf("  %-22s %-6s %9s %8s %8s %8s %10s %8s %6s %-7s %-16s %s\n", "name", "unit", "n", "p50", "p99", "p99.9", "max",
-           "mean", "bytes", "regime", "checksum", "on");
+    printf("placement CPU %d; seed %llu; a shared or virtual machine moves all of this by tens of percent\n\n",
+           bench->cpu, (unsigned long long)bench->seed);
+    printf("  %-22s %-6s %9s %8s %8s %8s %10s %8s %6s %-7s %-16s %s\n", "name", "unit", "n", "p50", "p99", "p99.9",
+           "max", "mean", "bytes", "regime", "checksum", "on");
 }
 
-/* ---- clock and place ---------------------------------------------------------------------------------------------- */
+/* ---- clock and place --------------------------------------------------------------------------------------------- */
 
 static int64_t raw_ns(void)
 {
@@ -240,7 +244,7 @@ static bool pin(bench_t *bench)
     return sched_setaffinity(0, sizeof one, &one) == 0;
 }
 
-/* ---- command ------------------------------------------------------------------------------------------------------ */
+/* ---- command ----------------------------------------------------------------------------------------------------- */
 
 static void print_list(FILE *out)
 {
@@ -253,7 +257,7 @@ static void print_help(FILE *out)
 {
     fprintf(out, "usage: hwal bench [--json] [--samples N] [--cpu N] [--seed N] [SUITE...]\n"
                  "       hwal bench --list | --help\n\n"
-                 "Runs the suites named, all without a name; small by default. p50, p99, p99.9, max and mean of each.\n\n"
+                 "Runs the suites named, or all; small by default. p50, p99, p99.9, max and mean of each.\n\n"
                  "  --json       one JSON object a line\n"
                  "  --samples N  operations a round (default: small)\n"
                  "  --cpu N      pin to this CPU (default: the last one allowed)\n"
@@ -263,16 +267,14 @@ static void print_help(FILE *out)
     fprintf(out, "\nexamples:\n  hwal bench book\n  hwal bench --json --samples 5000000 book | jq .p50\n");
 }
 
-static bool parse_number(const char *option, const char *text, uint64_t max, uint64_t *out)
+static bool parse_number(const char *option, const char *text, int64_t max, uint64_t *out)
 {
-    char *end = NULL;
-    errno     = 0;
-    const unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value > max) {
-        fprintf(stderr, "bench: --%s is '%s', limit a number 0..%llu\n", option, text, (unsigned long long)max);
+    int64_t value = -1;
+    if (decimal_parse(text, strlen(text), 0, &value) != ERR_OK || value < 0 || value > max) {
+        fprintf(stderr, "bench: --%s is '%s', limit a number 0..%lld\n", option, text, (long long)max);
         return false;
     }
-    *out = value;
+    *out = (uint64_t)value;
     return true;
 }
 
@@ -294,7 +296,7 @@ static int parse_options(bench_t *bench, int argc, char **argv)
         case 'l': print_list(stdout); return 0;
         case 'h': print_help(stdout); return 0;
         case 's': good = parse_number("samples", optarg, 100000000, &bench->samples); break;
-        case 'r': good = parse_number("seed", optarg, UINT64_MAX, &bench->seed); break;
+        case 'r': good = parse_number("seed", optarg, INT64_MAX, &bench->seed); break;
         case 'c':
             good       = parse_number("cpu", optarg, CPU_SETSIZE - 1, &cpu);
             bench->cpu = (int)cpu;

@@ -105,3 +105,5 @@ static inline uint64_t bench_random(uint64_t *state)
 
 /* the suites */
 err_t bench_book(bench_t *bench);
+err_t bench_risk(bench_t *bench);
+err_t bench_path(bench_t *bench);

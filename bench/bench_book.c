@@ -5,12 +5,12 @@
  *           insert, 10.5 % delete; distance from the touch 0: 16 %, 1-4: 38 %, 5-19: 32 %, 20-99: 9 %, 100-499: 2 %,
  *           500 and more: 3 %, up to 4999 ticks, so that a third of those lies beyond the book's window. Generated from
  *           the seed; the mix that came out is printed.
- * Peer      flat-bitmap: an array by tick of 2^18 entries a side with a 3-level bitmap, asks mirrored so that the side is
- *           data; no health, no sequence, no check of any kind. It is the floor, written for this.
- * Input     both get what they take in cache: before a chunk is timed, its updates are laid out as messages for the book
- *           and as (side, tick, qty) for the peer, as a ring slot just copied would be. The feed variant packs the same
- *           updates into messages of the sizes seen in captured feeds (median 34 levels, parts of at most 64); then the
- *           best is read once a message by both.
+ * Peer      flat-bitmap: an array by tick of 2^18 entries a side with a 3-level bitmap, asks mirrored so that the side
+ *           is data; no health, no sequence, no check of any kind. It is the floor, written for this.
+ * Input     both get what they take in cache: before a chunk is timed, its updates are laid out as messages for the
+ *           book and as (side, tick, qty) for the peer, as a ring slot just copied would be. The feed variant packs the
+ *           same updates into messages of the sizes seen in captured feeds (median 34 levels, parts of at most 64);
+ *           then the best is read once a message by both. Chunks are short, so that these copies stay in the first cache.
  * Rounds    the same trace from the same snapshot, each implementation in turn, in changing order. */
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,7 @@ typedef struct trace {
     uint64_t count;
 } trace_t;
 
-/* ---- the peer ----------------------------------------------------------------------------------------------------- */
+/* ---- the peer ---------------------------------------------------------------------------------------------------- */
 
 typedef struct flat_side {
     int64_t  qty[TICKS];
@@ -88,7 +88,7 @@ static void flat_clear(flat_side_t *sides)
     sides[1].top = -1;
 }
 
-/* ---- the trace ---------------------------------------------------------------------------------------------------- */
+/* ---- the trace --------------------------------------------------------------------------------------------------- */
 
 typedef struct mix {
     uint64_t modified, inserted, deleted, best_moved;
@@ -183,7 +183,7 @@ static mix_t trace_fill(trace_t *trace, flat_side_t *sides, uint64_t seed)
     return mix;
 }
 
-/* ---- both ways through the trace ---------------------------------------------------------------------------------- */
+/* ---- both ways through the trace --------------------------------------------------------------------------------- */
 
 typedef struct wire { /* one message as it lies in a ring slot */
     book_update_t upd;
@@ -270,8 +270,11 @@ static void one_layout(ground_t *g, uint64_t from)
 {
     for (uint32_t i = 0; i < CHUNK; i++) {
         const step_t step = g->trace->step[from + i];
-        g->one[i] = (wire_one_t){.upd   = {.flags = BOOK_FLAG_FIRST | BOOK_FLAG_LAST, .rpt_seq = ++g->rpt_seq,
-                                           .venue_seq = from + i, .bid_count = step.side == 0, .ask_count = step.side == 1},
+        g->one[i] = (wire_one_t){.upd   = {.flags     = BOOK_FLAG_FIRST | BOOK_FLAG_LAST,
+                                           .rpt_seq   = ++g->rpt_seq,
+                                           .venue_seq = from + i,
+                                           .bid_count = step.side == 0,
+                                           .ask_count = step.side == 1},
                                  .level = wire_level(step)};
     }
 }
@@ -349,7 +352,7 @@ static uint64_t run_book_feed(ground_t *g, uint64_t from, uint64_t *sum)
     return ticks;
 }
 
-/* ---- rounds ------------------------------------------------------------------------------------------------------- */
+/* ---- rounds ------------------------------------------------------------------------------------------------------ */
 
 typedef struct lane {
     const char    *name;
@@ -472,16 +475,20 @@ static err_t run_top(const bench_t *bench, ground_t *g)
 static void note_mix(const bench_t *bench, const trace_t *trace, const mix_t *mix)
 {
     const double all = (double)trace->count / 100;
-    bench_note(bench, "%llu updates a round after %u + %u levels: modify %.1f %%, insert %.1f %%, delete %.1f %%, best moved "
-               "%.2f %%; %u rounds", (unsigned long long)trace->count, SNAPSHOT_LEVELS, SNAPSHOT_LEVELS,
-               (double)mix->modified / all, (double)mix->inserted / all, (double)mix->deleted / all,
+    bench_note(bench,
+               "%llu updates a round after %u + %u levels: modify %.1f %%, insert %.1f %%, delete %.1f %%, best moved "
+               "%.2f %%; %u rounds",
+               (unsigned long long)trace->count, SNAPSHOT_LEVELS, SNAPSHOT_LEVELS, (double)mix->modified / all,
+               (double)mix->inserted / all, (double)mix->deleted / all,
                (double)mix->best_moved / all, ROUNDS);
-    bench_note(bench, "apply-1: a message per level, best read after each; apply-feed: messages as captured feeds have them");
+    bench_note(bench,
+               "apply-1: a message a level, best read after each; apply-feed: messages as captured feeds have them");
 }
 
 static err_t run_all(bench_t *bench, ground_t *g)
 {
-    lane_t one[2]  = {{.name = "apply-1", .run = run_book_one}, {.name = "flat-bitmap", .run = run_flat_one, .peer = true}};
+    lane_t one[2]  = {{.name = "apply-1", .run = run_book_one},
+                      {.name = "flat-bitmap", .run = run_flat_one, .peer = true}};
     lane_t feed[2] = {{.name = "apply-feed", .run = run_book_feed},
                       {.name = "flat-bitmap-feed", .run = run_flat_feed, .peer = true}};
     err_t  err     = compare_pair(bench, g, "apply-1/flat", one);
@@ -494,8 +501,8 @@ static book_t *book_make(void)
 {
     const book_cfg_t       cfg  = {0};
     const tick_band_t      band = {0, TICK_PX};
-    const instrument_def_t def  = {.instrument_id = 1, .venue_id = 1, .kind = INSTRUMENT_LINEAR, .px_exp = 2, .qty_exp = 3,
-                                   .money_exp = 2, .settle_ccy = ccy_pack("USD"), .lot = 1, .mult = 1};
+    const instrument_def_t def  = {.instrument_id = 1, .venue_id = 1, .kind = INSTRUMENT_LINEAR, .px_exp = 2,
+                                   .qty_exp = 3, .money_exp = 2, .settle_ccy = ccy_pack("USD"), .lot = 1, .mult = 1};
     instrument_t           ins;
     void                  *mem = aligned_alloc(book_align(), book_footprint(&cfg));
     return mem != NULL && instrument_init(&ins, &def, "BENCH", &band, 1) == ERR_OK ? book_new(mem, &cfg, &ins) : NULL;

@@ -276,8 +276,14 @@ static void set_u16(fbs_builder_t *b, uint32_t at, uint32_t value)
     memcpy(b->buf + at, &v, sizeof v);
 }
 
-static void set_u32(fbs_builder_t *b, uint32_t at, uint32_t value) { memcpy(b->buf + at, &value, sizeof value); }
-static void set_ref(fbs_builder_t *b, uint32_t at, uint32_t to) { set_u32(b, at, to - at); }
+static void set_u32(fbs_builder_t *b, uint32_t at, uint32_t value)
+{
+    memcpy(b->buf + at, &value, sizeof value);
+}
+static void set_ref(fbs_builder_t *b, uint32_t at, uint32_t to)
+{
+    set_u32(b, at, to - at);
+}
 
 /* The vtable ends where the table begins, and the table begins at 8k + 4: behind its first word structs are aligned. */
 static uint32_t table_new(fbs_builder_t *b, const fbs_object_t *object)

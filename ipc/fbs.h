@@ -3,7 +3,7 @@
  *
  *   buffer   | root u32 | (identifier) | vtable | table | what the table's words point to ... |
  *   vtable   | its bytes u16 | the table's bytes u16 | offset of field 0 u16 | of field 1 | ...     0 = absent
- *   table    | back to its vtable i32 | inline fields: scalars, structs, forward words u32 to vectors, strings, tables |
+ *   table    | back to its vtable i32 | inline: scalars, structs, forward words u32 to vectors, strings, tables |
  *   vector   | count u32 | elements |         string   | bytes u32 | text | 0 |
  *
  * A hot table (attribute `hot`: inline structs, at most one tail vector) is always written as
@@ -182,7 +182,7 @@ typedef struct fbs_builder {
 } fbs_builder_t;
 
 /* fbs_begin: start a buffer (buf 8-aligned) whose root is a table of root; returns the table's position, by which the
- * following calls know it. fbs_end: ERR_OK and *len, or ERR_FULL: the buffer is too small and its bytes mean nothing. */
+ * following calls know it. fbs_end: ERR_OK and *len, or ERR_FULL: the buffer is too small, its bytes mean nothing. */
 uint32_t fbs_begin(fbs_builder_t *b, const fbs_object_t *root, void *buf, size_t cap);
 err_t    fbs_end(const fbs_builder_t *b, size_t *len);
 
@@ -200,7 +200,7 @@ void     fbs_put_buffer(fbs_builder_t *b, uint32_t table, const fbs_field_t *fie
                         size_t len);
 
 /* fbs_put_space: a vector of count elements still to be filled: fbs_space_set copies scalar or struct i into it,
- * fbs_space_string and fbs_space_table make element i of a vector of strings or tables. Returns the position, 0 = full. */
+ * fbs_space_string and fbs_space_table make element i of a vector of strings or tables. Returns a position, or 0. */
 uint32_t fbs_put_space(fbs_builder_t *b, uint32_t table, const fbs_field_t *field, size_t count);
 void     fbs_space_set(fbs_builder_t *b, uint32_t vector, const fbs_field_t *field, uint32_t i, const void *value);
 void     fbs_space_string(fbs_builder_t *b, uint32_t vector, uint32_t i, const char *text, size_t len);

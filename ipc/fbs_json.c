@@ -43,7 +43,10 @@ static void put_bytes(out_t *o, const char *bytes, size_t len)
     o->len += len;
 }
 
-static void put_text(out_t *o, const char *text) { put_bytes(o, text, strlen(text)); }
+static void put_text(out_t *o, const char *text)
+{
+    put_bytes(o, text, strlen(text));
+}
 
 static void put_name(out_t *o, const char *name, bool *first)
 {
@@ -154,7 +157,7 @@ static err_t out_vector(out_t *o, const fbs_field_t *field, const void *table)
             err = out_table(o, field->object, fbs_ref(els + 4 * (size_t)i));
         } else if (field->element == FBS_STRING) {
             const uint8_t *string = fbs_ref(els + 4 * (size_t)i);
-            err = out_string(o, field, (const char *)string + 4, fbs_u32(string));
+            err                   = out_string(o, field, (const char *)string + 4, fbs_u32(string));
         } else {
             const uint32_t bytes = fbs_scalar_bytes(field->element);
             out_scalar(o, field->element, field->names, fbs_load(field->element, els + (size_t)i * bytes));
@@ -252,8 +255,8 @@ static err_t fail(const in_t *j, err_t err, const char *fmt, ...)
 
 static char peek(in_t *j)
 {
-    while (j->pos < j->len && (j->text[j->pos] == ' ' || j->text[j->pos] == '\t' || j->text[j->pos] == '\n' ||
-                               j->text[j->pos] == '\r')) {
+    while (j->pos < j->len &&
+           (j->text[j->pos] == ' ' || j->text[j->pos] == '\t' || j->text[j->pos] == '\n' || j->text[j->pos] == '\r')) {
         j->pos++;
     }
     return j->pos < j->len ? j->text[j->pos] : 0;
@@ -505,7 +508,7 @@ static const fbs_field_t *find(const fbs_object_t *object, const char *name)
 
 /* in_member: the field that the next member names, marked in seen; NULL at the end of the object. */
 typedef uint64_t seen_t[16];
-static err_t in_member(in_t *j, const fbs_object_t *object, seen_t seen, bool first, const fbs_field_t **field)
+static err_t     in_member(in_t *j, const fbs_object_t *object, seen_t seen, bool first, const fbs_field_t **field)
 {
     char  name[NAME_MAX_BYTES];
     bool  end;
@@ -723,8 +726,8 @@ static err_t in_table(in_t *j, const fbs_object_t *object, uint32_t table)
 
 err_t fbs_json_in(const fbs_object_t *root, const char *text, size_t text_len, void *buf, size_t cap, size_t *len)
 {
-    fbs_builder_t b;
-    in_t          j     = {.text = text, .len = text_len, .b = &b};
+    fbs_builder_t  b;
+    in_t           j     = {.text = text, .len = text_len, .b = &b};
     const uint32_t table = fbs_begin(&b, root, buf, cap);
     err_t          err   = in_table(&j, root, table);
     *len                 = 0;

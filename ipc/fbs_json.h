@@ -1,4 +1,5 @@
-/* fbs_json: a FlatBuffers buffer as JSON text and back, by the descriptors of its schema. The text is what `flatc --json
+/* fbs_json: a FlatBuffers buffer as JSON text and back, by the descriptors of its schema. The text is what `flatc
+ * --json
  * --strict-json --defaults-json` writes for the same buffer, on one line: enums by name where there is one, flags as
  * names with blanks between, integers of 64 bits with all their digits, union type before its value.
  *
@@ -21,5 +22,6 @@
 err_t fbs_json_out(const fbs_object_t *root, const void *buf, char *text, size_t cap, size_t *len);
 
 /* fbs_json_in: text[0..text_len) as a buffer at buf (8-aligned), *len bytes; conforming, as fbs_verify would find.
- * Returns ERR_OK; ERR_FULL (buf too small); ERR_PARSE, ERR_RANGE, ERR_SCALE (a fraction), ERR_LIMIT with the byte offset. */
+ * Returns ERR_OK; ERR_FULL (buf too small); ERR_PARSE, ERR_RANGE, ERR_SCALE (a fraction), ERR_LIMIT with the byte
+ * offset. */
 err_t fbs_json_in(const fbs_object_t *root, const char *text, size_t text_len, void *buf, size_t cap, size_t *len);

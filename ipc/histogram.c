@@ -18,7 +18,7 @@ uint64_t histogram_quantile(const histogram_t *h, uint32_t millionths)
         return 0;
     }
     uint64_t rank = (uint64_t)(((u128_t)h->count * millionths + 999999) / 1000000);
-    rank = rank ? rank : 1;
+    rank          = rank ? rank : 1;
     uint64_t seen = 0;
     for (uint32_t i = 0; i < HISTOGRAM_COUNTERS; i++) {
         seen += h->counters[i];

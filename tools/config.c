@@ -15,11 +15,11 @@
 #define TEXT(key, type, member, flags) CYAML_FIELD_STRING_PTR(key, flags, type, member, 0, 64)
 #define NUMBER(key, type, member, flags) CYAML_FIELD_INT(key, flags, type, member)
 
-static const cyaml_schema_field_t account_fields[] = {
-    TEXT("currency", config_account_t, currency, CYAML_FLAG_POINTER),
-    TEXT("initial", config_account_t, initial, CYAML_FLAG_POINTER), CYAML_FIELD_END};
-static const cyaml_schema_value_t account_schema = {
-    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, config_account_t, account_fields)};
+static const cyaml_schema_field_t account_fields[] = {TEXT("currency", config_account_t, currency, CYAML_FLAG_POINTER),
+                                                      TEXT("initial", config_account_t, initial, CYAML_FLAG_POINTER),
+                                                      CYAML_FIELD_END};
+static const cyaml_schema_value_t account_schema   = {
+      CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, config_account_t, account_fields)};
 
 static const cyaml_schema_field_t risk_fields[] = {
     TEXT("currency", config_risk_t, currency, CYAML_FLAG_POINTER),
@@ -42,7 +42,8 @@ static const cyaml_schema_field_t risk_fields[] = {
     CYAML_FIELD_END};
 static const cyaml_schema_value_t risk_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, config_risk_t, risk_fields)};
 
-/* libcyaml cannot tell an absent number from a written 0, but an absent pointer is NULL: sections are read as pointers. */
+/* libcyaml cannot tell an absent number from a written 0, but an absent pointer is NULL: sections are read as pointers.
+ */
 typedef struct section {
     int64_t *number[4];
     char    *text[2];
@@ -64,13 +65,13 @@ typedef struct config_file {
 static const cyaml_schema_field_t engine_fields[] = {SECTION_NUMBER("epoch", 0), SECTION_NUMBER("orders_max", 1),
                                                      SECTION_NUMBER("book_window_ticks", 2),
                                                      SECTION_NUMBER("book_far_levels", 3), CYAML_FIELD_END};
-static const cyaml_schema_field_t venue_fields[] = {
-    SECTION_NUMBER("place_us", 0),    SECTION_NUMBER("cancel_us", 1),   SECTION_NUMBER("report_us", 2),
-    SECTION_TEXT("maker_fee_bps", 0), SECTION_TEXT("taker_fee_bps", 1), CYAML_FIELD_END};
+static const cyaml_schema_field_t venue_fields[]  = {SECTION_NUMBER("place_us", 0),    SECTION_NUMBER("cancel_us", 1),
+                                                     SECTION_NUMBER("report_us", 2),   SECTION_TEXT("maker_fee_bps", 0),
+                                                     SECTION_TEXT("taker_fee_bps", 1), CYAML_FIELD_END};
 static const cyaml_schema_field_t market_fields[] = {SECTION_NUMBER("seed", 0), SECTION_NUMBER("rate", 1),
                                                      SECTION_NUMBER("seconds", 2), SECTION_NUMBER("instruments", 3),
                                                      CYAML_FIELD_END};
-static const cyaml_schema_value_t text_schema = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 512)};
+static const cyaml_schema_value_t text_schema     = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 512)};
 
 static const cyaml_schema_field_t config_fields[] = {
     TEXT("instance", config_file_t, instance, OPT),
@@ -96,15 +97,16 @@ static const cyaml_schema_field_t instrument_fields[] = {
     TEXT("tick", config_instrument_t, tick, CYAML_FLAG_POINTER),
     TEXT("lot", config_instrument_t, lot, CYAML_FLAG_POINTER),
     TEXT("min_qty", config_instrument_t, min_qty, OPT),
-    TEXT("min_notional", config_instrument_t, min_notional, OPT), CYAML_FIELD_END};
+    TEXT("min_notional", config_instrument_t, min_notional, OPT),
+    CYAML_FIELD_END};
 static const cyaml_schema_value_t instrument_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, config_instrument_t, instrument_fields)};
-static const cyaml_schema_field_t instruments_fields[] = {
-    CYAML_FIELD_SEQUENCE("instruments", CYAML_FLAG_POINTER, config_instruments_t, instruments, &instrument_schema, 0,
-                         100000),
-    CYAML_FIELD_END};
-static const cyaml_schema_value_t instruments_schema = {
-    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, config_instruments_t, instruments_fields)};
+static const cyaml_schema_field_t instruments_fields[] = {CYAML_FIELD_SEQUENCE("instruments", CYAML_FLAG_POINTER,
+                                                                               config_instruments_t, instruments,
+                                                                               &instrument_schema, 0, 100000),
+                                                          CYAML_FIELD_END};
+static const cyaml_schema_value_t instruments_schema   = {
+      CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, config_instruments_t, instruments_fields)};
 
 /* ---- the one table of scalar settings: default, range, meaning --------------------------------------------------- */
 typedef struct setting {
@@ -118,13 +120,14 @@ typedef struct setting {
 
 #define SET(section, index, key, fallback, low, high, help)                                                            \
     {                                                                                                                  \
-        #section, #key, offsetof(config_t, section.key), offsetof(config_file_t, section.number[index]), fallback,     \
+#section, #key, offsetof(config_t, section.key), offsetof(config_file_t, section.number[index]), fallback,     \
             low, high, help                                                                                            \
     }
 static const setting_t settings[] = {
     SET(engine, 0, epoch, 1, 1, 4095, "epoch of client order ids; raised at every start of a live engine"),
     SET(engine, 1, orders_max, 65536, 1024, 1 << 24, "rows of the order table (open ones and the newest closed ones)"),
-    SET(engine, 2, book_window_ticks, 65536, 64, 1 << 20, "ticks a side near the touch that a book keeps flat; power of two"),
+    SET(engine, 2, book_window_ticks, 65536, 64, 1 << 20,
+        "ticks a side near the touch that a book keeps flat; power of two"),
     SET(engine, 3, book_far_levels, 32768, 64, 1 << 24, "levels a book can keep outside the window; power of two"),
     SET(venue, 0, place_us, 2000, 0, 60000000, "decision to venue, on the feed's clock"),
     SET(venue, 1, cancel_us, 2000, 0, 60000000, "the same for cancel and replace"),
@@ -167,14 +170,15 @@ static void yaml_log(cyaml_log_t level, void *ctx, const char *fmt, va_list args
         return;
     }
     line[strcspn(line, "\n")] = '\0';
-    const char *text = strncmp(line, "Load: ", 6) == 0 ? line + 6 : line;
+    const char *text          = strncmp(line, "Load: ", 6) == 0 ? line + 6 : line;
     if (strcmp(text, "Backtrace:") == 0) {
         return;
     }
     while (*text == ' ') {
         text++;
     }
-    const int n = snprintf(trail->text + trail->len, sizeof trail->text - trail->len, "%s%s", trail->len ? "; " : "", text);
+    const int n =
+        snprintf(trail->text + trail->len, sizeof trail->text - trail->len, "%s%s", trail->len ? "; " : "", text);
     if (n > 0 && (size_t)n < sizeof trail->text - trail->len) {
         trail->len += (size_t)n;
     }
@@ -182,8 +186,36 @@ static void yaml_log(cyaml_log_t level, void *ctx, const char *fmt, va_list args
 
 static void yaml_config(cyaml_config_t *yaml, yaml_trail_t *trail)
 {
-    *yaml = (cyaml_config_t){.log_fn = yaml_log, .log_ctx = trail, .mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR,
-                             .flags = CYAML_CFG_NO_ALIAS};
+    *yaml = (cyaml_config_t){.log_fn    = yaml_log,
+                             .log_ctx   = trail,
+                             .mem_fn    = cyaml_mem,
+                             .log_level = CYAML_LOG_ERROR,
+                             .flags     = CYAML_CFG_NO_ALIAS};
+}
+
+/* The line of an unexpected key: libcyaml names the mapping that it stands in, which may begin far above. 0 = not
+ * found. */
+static unsigned key_line(const char *file, const char *trail)
+{
+    static const char marker[] = "Unexpected key: ";
+    const char       *key      = strstr(trail, marker);
+    char              line[1024];
+    unsigned          number = 0, found = 0;
+    FILE             *f = key ? fopen(file, "re") : NULL;
+    if (!f) {
+        return 0;
+    }
+    key += sizeof marker - 1;
+    const size_t len = strcspn(key, ";");
+    while (!found && fgets(line, sizeof line, f)) {
+        number++;
+        for (const char *at = line; !found && (at = memmem(at, strlen(at), key, len)); at++) {
+            const char after = at[len];
+            found = (at == line || strchr(" \t{,-\"'", at[-1])) && after && strchr(": \"'", after) ? number : 0;
+        }
+    }
+    fclose(f);
+    return found;
 }
 
 static err_t yaml_load(const char *file, const cyaml_schema_value_t *schema, void **out)
@@ -196,8 +228,10 @@ static err_t yaml_load(const char *file, const cyaml_schema_value_t *schema, voi
     }
     const cyaml_err_t rc = cyaml_load_file(file, &yaml, schema, out, NULL);
     if (rc != CYAML_OK) {
-        *out = NULL;
-        return err_set(ERR_CONFIG, "%s: %s%s%s", file, cyaml_strerror(rc), trail.len ? ": " : "", trail.text);
+        *out                = NULL;
+        const unsigned line = key_line(file, trail.text);
+        err_set(ERR_CONFIG, "%s%s%s", cyaml_strerror(rc), trail.len ? ": " : "", trail.text);
+        return line ? err_wrap(ERR_CONFIG, "%s line %u", file, line) : err_wrap(ERR_CONFIG, "%s", file);
     }
     return ERR_OK;
 }
@@ -219,16 +253,16 @@ static err_t setting_check(const char *where, const setting_t *s, int64_t value)
 static err_t settings_from_env(config_t *config)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++) {
-        const setting_t *s = &settings[i];
+        const setting_t *s        = &settings[i];
         char             name[64] = "HWAL_";
-        const char      *parts[] = {s->section, "_", s->key};
-        size_t           n = 5;
+        const char      *parts[]  = {s->section, "_", s->key};
+        size_t           n        = 5;
         for (size_t p = 0; p < 3; p++) {
             for (const char *c = parts[p]; *c && n + 1 < sizeof name; c++) {
                 name[n++] = (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
             }
         }
-        name[n] = '\0';
+        name[n]          = '\0';
         const char *text = getenv(name);
         if (!text) {
             continue;
@@ -261,16 +295,17 @@ static err_t config_check(const char *file, config_t *c)
     err_t err;
     for (unsigned i = 0; i < c->accounts_count; i++) {
         if (strlen(c->accounts[i].currency) > 8) {
-            return err_set(ERR_CONFIG, "%s: accounts: currency \"%s\" has more than 8 letters", file, c->accounts[i].currency);
+            return err_set(ERR_CONFIG, "%s: accounts: currency \"%s\" has more than 8 letters", file,
+                           c->accounts[i].currency);
         }
         if ((err = decimal_check(file, "accounts.initial", c->accounts[i].initial, 4))) {
             return err;
         }
     }
     for (unsigned i = 0; i < c->risk_count; i++) {
-        config_risk_t *r = &c->risk[i];
+        config_risk_t *r         = &c->risk[i];
         char *const    amounts[] = {r->max_order_value, r->max_position_value, r->max_open_value, r->max_gross,
-                                    r->max_net, r->max_day_loss, r->max_drawdown};
+                                    r->max_net,         r->max_day_loss,       r->max_drawdown};
         for (size_t k = 0; k < sizeof amounts / sizeof amounts[0]; k++) {
             if ((err = decimal_check(file, "risk", amounts[k], 8))) {
                 return err;
@@ -278,7 +313,7 @@ static err_t config_check(const char *file, config_t *c)
         }
         for (size_t k = 0; k < sizeof risk_settings / sizeof risk_settings[0]; k++) {
             int64_t *value = (int64_t *)(void *)((char *)r + risk_settings[k].offset);
-            *value = *value ? *value : risk_settings[k].fallback;
+            *value         = *value ? *value : risk_settings[k].fallback;
             if (*value < risk_settings[k].low || *value > risk_settings[k].high) {
                 return err_set(ERR_CONFIG, "%s: risk.%s is %" PRId64 ", allowed are %" PRId64 " to %" PRId64, file,
                                risk_settings[k].key, *value, risk_settings[k].low, risk_settings[k].high);
@@ -308,7 +343,7 @@ err_t config_load(const char *file, config_t **out)
 {
     config_file_t *raw = NULL;
     err_t          err = file ? yaml_load(file, &config_schema, (void **)&raw) : ERR_OK;
-    *out = NULL;
+    *out               = NULL;
     if (err) {
         return err;
     }
@@ -322,15 +357,15 @@ err_t config_load(const char *file, config_t **out)
         *setting_at(c, &settings[i]) = written && *written ? **written : settings[i].fallback;
     }
     if (raw) {
-        c->instance = raw->instance ? raw->instance : c->instance;
+        c->instance            = raw->instance ? raw->instance : c->instance;
         c->venue.maker_fee_bps = raw->venue.text[0] ? raw->venue.text[0] : c->venue.maker_fee_bps;
         c->venue.taker_fee_bps = raw->venue.text[1] ? raw->venue.text[1] : c->venue.taker_fee_bps;
-        c->accounts = raw->accounts;
-        c->accounts_count = raw->accounts_count;
-        c->strategies = raw->strategies;
-        c->strategies_count = raw->strategies_count;
-        c->risk = raw->risk;
-        c->risk_count = raw->risk_count;
+        c->accounts            = raw->accounts;
+        c->accounts_count      = raw->accounts_count;
+        c->strategies          = raw->strategies;
+        c->strategies_count    = raw->strategies_count;
+        c->risk                = raw->risk;
+        c->risk_count          = raw->risk_count;
     }
     err = settings_from_env(c);
     if (!err) {
@@ -391,8 +426,8 @@ bool config_path(const char *name, char *out, size_t cap)
     return access(out, R_OK) == 0;
 }
 
-static err_t entry_decimal(const config_instrument_t *e, const char *key, const char *text, int64_t exp, int64_t fallback,
-                           int64_t *out)
+static err_t entry_decimal(const config_instrument_t *e, const char *key, const char *text, int64_t exp,
+                           int64_t fallback, int64_t *out)
 {
     *out = fallback;
     if (!text) {
@@ -410,8 +445,8 @@ err_t config_instrument(const config_instrument_t *e, uint16_t venue_id, instrum
     static const struct {
         const char       *name;
         instrument_kind_t kind;
-    } markets[] = {{"spot", INSTRUMENT_SPOT}, {"usdm", INSTRUMENT_LINEAR}, {"coinm", INSTRUMENT_INVERSE}};
-    instrument_def_t def = {.venue_id = venue_id};
+    } markets[]           = {{"spot", INSTRUMENT_SPOT}, {"usdm", INSTRUMENT_LINEAR}, {"coinm", INSTRUMENT_INVERSE}};
+    instrument_def_t def  = {.venue_id = venue_id};
     tick_band_t      band = {0};
     for (size_t i = 0; i < 3; i++) {
         if (strcmp(e->market, markets[i].name) == 0) {
@@ -425,10 +460,10 @@ err_t config_instrument(const config_instrument_t *e, uint16_t venue_id, instrum
     if (e->px_exp < 0 || e->px_exp > 12 || e->qty_exp < 0 || e->qty_exp > 12 || money_exp < 0 || money_exp > 12) {
         return err_set(ERR_CONFIG, "%s %s: px_exp, qty_exp and money_exp must be 0 to 12", e->venue, e->symbol);
     }
-    def.px_exp = (int8_t)e->px_exp;
-    def.qty_exp = (int8_t)e->qty_exp;
+    def.px_exp    = (int8_t)e->px_exp;
+    def.qty_exp   = (int8_t)e->qty_exp;
     def.money_exp = (int8_t)money_exp;
-    def.mult = e->mult ? e->mult : 1;
+    def.mult      = e->mult ? e->mult : 1;
     if (strlen(e->settle) > 8) {
         return err_set(ERR_CONFIG, "%s %s: settle \"%s\" has more than 8 letters", e->venue, e->symbol, e->settle);
     }
@@ -471,10 +506,11 @@ void config_print(const config_t *c)
     }
     for (unsigned i = 0; i < c->risk_count; i++) {
         const config_risk_t *r = &c->risk[i];
-        printf("%s  - currency: %s\n    max_order_value: \"%s\"\n    max_position_value: \"%s\"\n    max_open_value: \"%s\"\n"
+        printf("%s  - currency: %s\n    max_order_value: \"%s\"\n    max_position_value: \"%s\"\n    max_open_value: "
+               "\"%s\"\n"
                "    max_gross: \"%s\"\n    max_net: \"%s\"\n    max_day_loss: \"%s\"\n    max_drawdown: \"%s\"\n",
-               i ? "" : "risk:\n", r->currency, r->max_order_value, r->max_position_value, r->max_open_value, r->max_gross,
-               r->max_net, r->max_day_loss, r->max_drawdown);
+               i ? "" : "risk:\n", r->currency, r->max_order_value, r->max_position_value, r->max_open_value,
+               r->max_gross, r->max_net, r->max_day_loss, r->max_drawdown);
         for (size_t k = 0; k < sizeof risk_settings / sizeof risk_settings[0]; k++) {
             printf("    %s: %" PRId64 " # %" PRId64 " to %" PRId64 "\n", risk_settings[k].key,
                    *(const int64_t *)(const void *)((const char *)r + risk_settings[k].offset), risk_settings[k].low,

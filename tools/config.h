@@ -40,9 +40,9 @@ typedef struct config_risk { /* one limit set a currency; amounts in it, decimal
 } config_risk_t;
 
 typedef struct config_venue { /* the simulated venue */
-    int64_t place_us;         /* latency from our decision to the venue, on the clock of the feed */
-    int64_t cancel_us;
-    int64_t report_us;
+    int64_t     place_us;     /* latency from our decision to the venue, on the clock of the feed */
+    int64_t     cancel_us;
+    int64_t     report_us;
     const char *maker_fee_bps; /* decimal; negative = rebate */
     const char *taker_fee_bps;
 } config_venue_t;

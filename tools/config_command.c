@@ -8,7 +8,8 @@ static int usage(FILE *to)
 {
     fputs("usage: hwal config check [FILE...]\n"
           "       hwal config show [FILE]\n\n"
-          "check reads configuration files (default configs/demo.yaml and configs/instruments.yaml) and says what is wrong,\n"
+          "check reads configuration files (default configs/demo.yaml and configs/instruments.yaml) and says what is "
+          "wrong,\n"
           "with file, line, key and limit. A file whose first key is `instruments` is an instruments file.\n"
           "show prints every setting in force, with its range: defaults, then FILE, then HWAL_<SECTION>_<KEY>.\n\n"
           "examples:\n"
@@ -22,7 +23,7 @@ static bool lists_instruments(const char *file)
 {
     char  line[512];
     bool  found = false;
-    FILE *f = fopen(file, "re");
+    FILE *f     = fopen(file, "re");
     while (f && !found && fgets(line, sizeof line, f)) {
         found = strncmp(line, "instruments:", 12) == 0;
     }
@@ -35,7 +36,7 @@ static bool lists_instruments(const char *file)
 static err_t check_instruments(const char *file)
 {
     config_instruments_t *list = NULL;
-    err_t                 err = config_instruments_load(file, &list);
+    err_t                 err  = config_instruments_load(file, &list);
     for (unsigned i = 0; !err && i < list->instruments_count; i++) {
         instrument_t ins;
         err = config_instrument(&list->instruments[i], 1, &ins);
@@ -52,7 +53,7 @@ static err_t check_instruments(const char *file)
 static int check(const char *file)
 {
     config_t   *config = NULL;
-    const err_t err = lists_instruments(file) ? check_instruments(file) : config_load(file, &config);
+    const err_t err    = lists_instruments(file) ? check_instruments(file) : config_load(file, &config);
     config_free(config);
     if (err) {
         return command_error("config", EXIT_FINDING, "%s", err_msg());
@@ -72,13 +73,13 @@ int command_config(int argc, char **argv)
         int                      rc = EXIT_OK;
         for (int i = 2; i < argc; i++) {
             const int one = check(argv[i]);
-            rc = one ? one : rc;
+            rc            = one ? one : rc;
         }
         for (int i = 0; argc == 2 && i < 2; i++) {
             const int one = config_path(defaults[i], path, sizeof path)
                                 ? check(path)
                                 : command_error("config", EXIT_FINDING, "configs/%s: not found", defaults[i]);
-            rc = one ? one : rc;
+            rc            = one ? one : rc;
         }
         return rc;
     }

@@ -20,8 +20,8 @@ static const struct {
 
 static int usage(FILE *to)
 {
-    fprintf(to, "hwal %s (%s, %s): low-latency in-memory trading engine\n\nusage: hwal COMMAND [OPTIONS]\n\n", HWAL_VERSION,
-            version_build_id(), version_profile());
+    fprintf(to, "hwal %s (%s, %s): low-latency in-memory trading engine\n\nusage: hwal COMMAND [OPTIONS]\n\n",
+            HWAL_VERSION, version_build_id(), version_profile());
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
     }

@@ -17,7 +17,7 @@
 /* ---- memory: everything once, touched ---------------------------------------------------------------------------- */
 static void *take(offline_t *run, size_t align, size_t bytes)
 {
-    const size_t a = align < 64 ? 64 : align;
+    const size_t a   = align < 64 ? 64 : align;
     void        *mem = bytes ? aligned_alloc(a, (bytes + a - 1) & ~(a - 1)) : NULL;
     if (!mem) {
         err_set(ERR_LIMIT, "out of memory: %zu bytes", bytes);
@@ -52,28 +52,28 @@ static err_t account_define(offline_t *run, const instrument_t *ins)
         if (run->accounts[i].ccy == ccy) {
             return run->accounts[i].money_exp == ins->def.money_exp
                        ? ERR_OK
-                       : err_set(ERR_CONFIG, "%s: money_exp %d, but %s has %d already", ins->symbol, ins->def.money_exp, name,
-                                 run->accounts[i].money_exp);
+                       : err_set(ERR_CONFIG, "%s: money_exp %d, but %s has %d already", ins->symbol, ins->def.money_exp,
+                                 name, run->accounts[i].money_exp);
         }
     }
     if (run->account_count == OFFLINE_ACCOUNTS_MAX) {
         return err_set(ERR_LIMIT, "more than %u settlement currencies", OFFLINE_ACCOUNTS_MAX);
     }
     offline_account_t *a = &run->accounts[++run->account_count];
-    *a = (offline_account_t){.ccy = ccy, .money_exp = ins->def.money_exp};
-    a->initial = (ins->def.kind == INSTRUMENT_INVERSE ? 10 : 100000) * pow10_i64((unsigned)a->money_exp);
-    const config_t *c = run->config;
-    err_t           err = ERR_OK;
+    *a                   = (offline_account_t){.ccy = ccy, .money_exp = ins->def.money_exp};
+    a->initial           = (ins->def.kind == INSTRUMENT_INVERSE ? 10 : 100000) * pow10_i64((unsigned)a->money_exp);
+    const config_t *c    = run->config;
+    err_t           err  = ERR_OK;
     for (unsigned i = 0; !err && i < c->accounts_count; i++) {
         if (ccy_pack(c->accounts[i].currency) == ccy) {
             err = amount(c->accounts[i].initial, a->money_exp, &a->initial);
         }
     }
-    a->order_value = a->initial / 4;
+    a->order_value    = a->initial / 4;
     a->position_value = a->initial;
     a->open_value = a->gross = a->net = a->initial <= INT64_MAX / 4 ? a->initial * 4 : INT64_MAX;
-    a->day_loss = a->initial / 10;
-    a->drawdown = a->initial / 5;
+    a->day_loss                       = a->initial / 10;
+    a->drawdown                       = a->initial / 5;
     for (unsigned i = 0; !err && i < c->risk_count; i++) {
         const config_risk_t *r = &c->risk[i];
         if (ccy_pack(r->currency) != ccy) {
@@ -83,9 +83,12 @@ static err_t account_define(offline_t *run, const instrument_t *ins)
         const struct {
             const char *text;
             int64_t    *out;
-        } rows[] = {{r->max_order_value, &a->order_value}, {r->max_position_value, &a->position_value},
-                    {r->max_open_value, &a->open_value},   {r->max_gross, &a->gross},
-                    {r->max_net, &a->net},                 {r->max_day_loss, &a->day_loss},
+        } rows[] = {{r->max_order_value, &a->order_value},
+                    {r->max_position_value, &a->position_value},
+                    {r->max_open_value, &a->open_value},
+                    {r->max_gross, &a->gross},
+                    {r->max_net, &a->net},
+                    {r->max_day_loss, &a->day_loss},
                     {r->max_drawdown, &a->drawdown}};
         for (size_t k = 0; !err && k < sizeof rows / sizeof rows[0]; k++) {
             err = amount(rows[k].text, a->money_exp, rows[k].out);
@@ -98,7 +101,7 @@ static void rates(const offline_account_t *a, risk_limits_t *limits)
 {
     if (a && a->risk) {
         limits->rate_n = a->risk->orders_per_s;
-        limits->msg_n = a->risk->messages_per_s;
+        limits->msg_n  = a->risk->messages_per_s;
     }
 }
 
@@ -110,21 +113,21 @@ static err_t limits_open(offline_t *run)
     err_t         err = ERR_OK;
     for (uint32_t i = 1; !err && i <= run->account_count; i++) {
         const offline_account_t *a = &run->accounts[i];
-        err = engine_account_open(run->engine, i, a->ccy, (int8_t)a->money_exp, a->initial);
+        err                        = engine_account_open(run->engine, i, a->ccy, (int8_t)a->money_exp, a->initial);
         if (err) {
             return err;
         }
         risk_limits_default(SCOPE_ACCOUNT, &limits);
-        limits.max_value = a->order_value;
-        limits.max_gross = a->gross;
-        limits.max_net = a->net;
-        limits.max_open_value = a->open_value;
-        limits.max_day_loss = a->day_loss;
+        limits.max_value         = a->order_value;
+        limits.max_gross         = a->gross;
+        limits.max_net           = a->net;
+        limits.max_open_value    = a->open_value;
+        limits.max_day_loss      = a->day_loss;
         limits.max_realised_loss = a->day_loss;
-        limits.max_drawdown = a->drawdown;
-        limits.value_w_max = INT64_MAX / 4; /* no bar of its own: rates and open value bound it */
+        limits.max_drawdown      = a->drawdown;
+        limits.value_w_max       = INT64_MAX / 4; /* no bar of its own: rates and open value bound it */
         if (a->risk) {
-            limits.max_open_orders = a->risk->max_open_orders_account;
+            limits.max_open_orders  = a->risk->max_open_orders_account;
             limits.concentration_bp = a->risk->concentration_bps;
         }
         rates(a, &limits);
@@ -150,29 +153,29 @@ static int64_t quantity_of(const instrument_t *ins, int64_t value, int64_t px)
 
 static err_t limits_at_price(offline_t *run, uint32_t id, int64_t px)
 {
-    const instrument_t      *ins = engine_instrument(run->engine, id);
-    risk_t                  *risk = engine_risk(run->engine);
-    uint32_t                 account = 1;
-    risk_limits_t            limits;
+    const instrument_t *ins     = engine_instrument(run->engine, id);
+    risk_t             *risk    = engine_risk(run->engine);
+    uint32_t            account = 1;
+    risk_limits_t       limits;
     while (run->accounts[account].ccy != ins->def.settle_ccy) {
         account++; /* every instrument's currency has an account: account_define */
     }
-    const offline_account_t *a = &run->accounts[account];
-    const int64_t            order_qty = quantity_of(ins, a->order_value, px);
+    const offline_account_t *a            = &run->accounts[account];
+    const int64_t            order_qty    = quantity_of(ins, a->order_value, px);
     const int64_t            position_qty = quantity_of(ins, a->position_value, px);
     risk_limits_default(SCOPE_INSTRUMENT, &limits);
-    limits.max_qty = order_qty;
+    limits.max_qty   = order_qty;
     limits.max_value = a->order_value;
     if (a->risk) {
         limits.max_md_age_ns = a->risk->max_md_age_ms * NS_PER_MS;
         limits.max_spread_bp = a->risk->max_spread_bps;
-        limits.collar_bp = a->risk->collar_bps;
-        limits.far_bp = a->risk->far_bps;
+        limits.collar_bp     = a->risk->collar_bps;
+        limits.far_bp        = a->risk->far_bps;
     }
     err_t err = risk_limits_set(risk, SCOPE_INSTRUMENT, id, 0, &limits);
     if (!err) {
         risk_limits_default(SCOPE_ACCOUNT_INSTRUMENT, &limits);
-        limits.max_qty = order_qty;
+        limits.max_qty  = order_qty;
         limits.max_long = limits.max_short = position_qty;
         if (a->risk) {
             limits.max_open_orders = a->risk->max_open_orders_instrument;
@@ -182,7 +185,7 @@ static err_t limits_at_price(offline_t *run, uint32_t id, int64_t px)
     for (uint32_t s = 1; !err && s <= run->strategy_count; s++) {
         risk_limits_default(SCOPE_STRATEGY_INSTRUMENT, &limits);
         limits.max_long = limits.max_short = position_qty;
-        err = risk_limits_set(risk, SCOPE_STRATEGY_INSTRUMENT, s, id, &limits);
+        err                                = risk_limits_set(risk, SCOPE_STRATEGY_INSTRUMENT, s, id, &limits);
     }
     run->limited[id] = true;
     return err;
@@ -191,9 +194,9 @@ static err_t limits_at_price(offline_t *run, uint32_t id, int64_t px)
 /* ---- strategies: "name:key=value,key=value" ---------------------------------------------------------------------- */
 static err_t strategy_parse(const char *spec, engine_strategy_cfg_t *out)
 {
-    char        name[32] = {0};
-    const char *colon = strchr(spec, ':');
-    const size_t len = colon ? (size_t)(colon - spec) : strlen(spec);
+    char         name[32] = {0};
+    const char  *colon    = strchr(spec, ':');
+    const size_t len      = colon ? (size_t)(colon - spec) : strlen(spec);
     if (len < sizeof name) {
         memcpy(name, spec, len);
     }
@@ -209,12 +212,13 @@ static err_t strategy_parse(const char *spec, engine_strategy_cfg_t *out)
         return err_set(ERR_CONFIG, "strategy %s: %s", name, out->ops->help);
     }
     for (const char *at = colon ? colon + 1 : ""; *at;) {
-        strategy_param_t *p = &out->cfg.params[out->cfg.param_count];
+        strategy_param_t *p      = &out->cfg.params[out->cfg.param_count];
         const char       *equals = strchr(at, '='), *end = at + strcspn(at, ",");
-        if (out->cfg.param_count == STRATEGY_PARAMS_MAX || !equals || equals > end || (size_t)(equals - at) >= sizeof p->name ||
+        if (out->cfg.param_count == STRATEGY_PARAMS_MAX || !equals || equals > end ||
+            (size_t)(equals - at) >= sizeof p->name ||
             decimal_parse(equals + 1, (size_t)(end - equals - 1), 0, &p->value) != ERR_OK) {
-            return err_set(ERR_CONFIG, "strategy %s: \"%.*s\" is no key=whole-number (at most %u of them)", name, (int)(end - at),
-                           at, STRATEGY_PARAMS_MAX);
+            return err_set(ERR_CONFIG, "strategy %s: \"%.*s\" is no key=whole-number (at most %u of them)", name,
+                           (int)(end - at), at, STRATEGY_PARAMS_MAX);
         }
         memcpy(p->name, at, (size_t)(equals - at));
         out->cfg.param_count++;
@@ -226,12 +230,12 @@ static err_t strategy_parse(const char *spec, engine_strategy_cfg_t *out)
 static err_t strategies_define(offline_t *run, engine_cfg_t *cfg, char *const *specs, uint32_t count)
 {
     static const char *const samples[] = {"market_maker", "sma_cross"};
-    const char *const       *list = (const char *const *)specs;
+    const char *const       *list      = (const char *const *)specs;
     if (count == 0 && run->config->strategies_count) {
-        list = (const char *const *)run->config->strategies;
+        list  = (const char *const *)run->config->strategies;
         count = run->config->strategies_count;
     } else if (count == 0) {
-        list = samples;
+        list  = samples;
         count = 2;
     }
     for (uint32_t i = 0; i < count && strcmp(list[i], "none") != 0; i++) {
@@ -241,7 +245,7 @@ static err_t strategies_define(offline_t *run, engine_cfg_t *cfg, char *const *s
             if (cfg->strategy_count == ENGINE_STRATEGIES_MAX) {
                 return err_set(ERR_LIMIT, "more than %u strategies times accounts", ENGINE_STRATEGIES_MAX);
             }
-            parsed.cfg.account_id = a;
+            parsed.cfg.account_id                  = a;
             cfg->strategies[cfg->strategy_count++] = parsed;
         }
         if (err) {
@@ -315,7 +319,7 @@ static err_t reports_home(offline_t *run)
 {
     for (uint32_t i = 0; i < run->reports.count; i++) {
         run->reports.reports[i].ts_recv_ns = run->now_ns;
-        const err_t err = delay_push_report(run->delay, run->now_ns, &run->reports.reports[i]);
+        const err_t err                    = delay_push_report(run->delay, run->now_ns, &run->reports.reports[i]);
         if (err) {
             return err_set(err, "more than %u reports on their way from the venue", DELAY_DEPTH);
         }
@@ -324,11 +328,11 @@ static err_t reports_home(offline_t *run)
     return ERR_OK;
 }
 
-static err_t to_engine(offline_t *run, const msg_t *msg)
+err_t offline_to_engine(offline_t *run, const msg_t *msg)
 {
     const now_t now = {.mono_ns = run->now_ns, .utc_ns = run->now_ns};
     if (msg->type == MSG_BOOK_UPDATE) {
-        const book_update_t *upd = msg->body;
+        const book_update_t *upd    = msg->body;
         const level_t       *levels = msg->tail;
         if (!run->limited[upd->instrument_id] && msg->tail_count && (upd->flags & BOOK_FLAG_SNAPSHOT)) {
             const err_t err = limits_at_price(run, upd->instrument_id, levels[0].px);
@@ -351,7 +355,7 @@ static err_t generated_market(offline_t *run)
     msg_t msg;
     err_t err = reports_home(run);
     while (!err && flow_md_next(run->flow, &msg)) {
-        err = to_engine(run, &msg);
+        err = offline_to_engine(run, &msg);
     }
     return err;
 }
@@ -386,7 +390,7 @@ err_t offline_begin(offline_t *run, int64_t ts_ns)
             run->now_ns = run->next_tick_ns;
             run->next_tick_ns += TICK_NS;
             const tick_t tick = {.mono_ns = run->now_ns, .utc_ns = run->now_ns};
-            err = apply(run, MSG_TICK, &tick);
+            err               = apply(run, MSG_TICK, &tick);
         } else {
             run->now_ns = ts_ns;
             return ERR_OK;
@@ -397,13 +401,16 @@ err_t offline_begin(offline_t *run, int64_t ts_ns)
     }
 }
 
+err_t offline_to_venue(offline_t *run, const msg_t *msg)
+{
+    const err_t err = sim_venue_market(run->venue, msg, run->now_ns, &run->reports);
+    return err ? err : reports_home(run);
+}
+
 err_t offline_market(offline_t *run, const msg_t *msg)
 {
-    err_t err = sim_venue_market(run->venue, msg, run->now_ns, &run->reports);
-    if (!err) {
-        err = reports_home(run);
-    }
-    return err ? err : to_engine(run, msg);
+    const err_t err = offline_to_venue(run, msg);
+    return err ? err : offline_to_engine(run, msg);
 }
 
 err_t offline_generate(offline_t *run, int64_t until_ns)
@@ -411,9 +418,9 @@ err_t offline_generate(offline_t *run, int64_t until_ns)
     err_t   err = ERR_OK;
     int64_t due;
     while (!err && (due = flow_due_ns(run->flow)) <= until_ns) {
-        run->acted = false;
+        run->acted        = false;
         const uint64_t t0 = __rdtsc();
-        err = offline_begin(run, due);
+        err               = offline_begin(run, due);
         if (!err) {
             err = flow_step(run->flow, due, &run->reports);
         }
@@ -433,8 +440,12 @@ err_t offline_end(offline_t *run)
 {
     err_t err = ERR_OK;
     while (!err && delay_due_ns(run->delay) != INT64_MAX) {
-        const int64_t due = delay_due_ns(run->delay);
-        err = offline_begin(run, due > run->now_ns ? due : run->now_ns);
+        const int64_t due = max_i64(delay_due_ns(run->delay), run->now_ns);
+        if (run->flow && flow_due_ns(run->flow) < due) { /* a generated market goes on until the last answer is home */
+            err = offline_generate(run, flow_due_ns(run->flow));
+        } else {
+            err = offline_begin(run, due);
+        }
     }
     return err;
 }
@@ -442,22 +453,25 @@ err_t offline_end(offline_t *run)
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 static err_t engine_open(offline_t *run, uint32_t count, char *const *strategies, uint32_t strategy_count)
 {
-    const config_t *c = run->config;
-    engine_cfg_t    cfg = {.epoch = (uint32_t)c->engine.epoch, .tenant_id = TENANT_ID,
-                           .instruments_max = count, .accounts_max = run->account_count,
-                           .orders_max = (uint32_t)c->engine.orders_max, .fills_max = (uint32_t)c->engine.orders_max,
-                           .stale_ns = STALE_NS,
-                           .book = {.window_ticks = (uint32_t)c->engine.book_window_ticks,
-                                    .far_slots = (uint32_t)c->engine.book_far_levels}};
+    const config_t *c   = run->config;
+    engine_cfg_t    cfg = {.epoch           = (uint32_t)c->engine.epoch,
+                           .tenant_id       = TENANT_ID,
+                           .instruments_max = count,
+                           .accounts_max    = run->account_count,
+                           .orders_max      = (uint32_t)c->engine.orders_max,
+                           .fills_max       = (uint32_t)c->engine.orders_max,
+                           .stale_ns        = STALE_NS,
+                           .book            = {.window_ticks = (uint32_t)c->engine.book_window_ticks,
+                                               .far_slots    = (uint32_t)c->engine.book_far_levels}};
     risk_cfg_default(&cfg.risk);
     const err_t err = strategies_define(run, &cfg, strategies, strategy_count);
     if (err) {
         return err;
     }
-    void *mem = take(run, engine_align(), engine_footprint(&cfg));
+    void *mem    = take(run, engine_align(), engine_footprint(&cfg));
     void *handle = mem && engine_new(mem, &cfg) ? take(run, 64, engine_handle_size()) : NULL;
-    run->engine = handle ? engine_join(handle, mem) : NULL;
-    run->out = (engine_out_t){.buf = take(run, 64, ENGINE_OUT_MAX), .cap = ENGINE_OUT_MAX};
+    run->engine  = handle ? engine_join(handle, mem) : NULL;
+    run->out     = (engine_out_t){.buf = take(run, 64, ENGINE_OUT_MAX), .cap = ENGINE_OUT_MAX};
     return run->engine && run->out.buf ? ERR_OK : ERR_CONFIG;
 }
 
@@ -469,11 +483,15 @@ static err_t control(offline_t *run, control_kind_t kind, scope_t scope, uint32_
 
 static err_t instruments_open(offline_t *run, const instrument_t *ins, uint32_t count)
 {
-    err_t err = control(run, CONTROL_JOURNAL, SCOPE_GLOBAL, 0, 1); /* offline runs keep none: the input is the journal */
+    err_t err =
+        control(run, CONTROL_JOURNAL, SCOPE_GLOBAL, 0, 1); /* offline runs keep none: the input is the journal */
     err = err ? err : control(run, CONTROL_CLOCK, SCOPE_GLOBAL, 0, 1);
     for (uint32_t i = 0; !err && i < count; i++) {
-        const msg_t def = {.type = MSG_INSTRUMENT_DEF, .body = &ins[i].def, .tail = ins[i].bands,
-                           .tail_count = ins[i].band_count, .text = ins[i].symbol};
+        const msg_t    def   = {.type       = MSG_INSTRUMENT_DEF,
+                                .body       = &ins[i].def,
+                                .tail       = ins[i].bands,
+                                .tail_count = ins[i].band_count,
+                                .text       = ins[i].symbol};
         const uint32_t venue = ins[i].def.venue_id;
         risk_limits_t  limits;
         err = engine_apply(run->engine, (now_t){0}, &def, &run->out);
@@ -491,24 +509,27 @@ static err_t instruments_open(offline_t *run, const instrument_t *ins, uint32_t 
 
 static err_t venue_open(offline_t *run, uint32_t count, const flow_cfg_t *flow_cfg)
 {
-    const config_t   *c = run->config;
-    const delay_cfg_t delay = {.latency_ns = {c->venue.place_us * NS_PER_US, c->venue.cancel_us * NS_PER_US,
-                                              c->venue.report_us * NS_PER_US},
-                               .depth = {DELAY_DEPTH, DELAY_DEPTH, DELAY_DEPTH}};
-    void *mem = take(run, delay_align(), delay_footprint(&delay));
-    run->delay = mem ? delay_new(mem, &delay) : NULL;
+    const config_t   *c     = run->config;
+    const delay_cfg_t delay = {
+        .latency_ns = {c->venue.place_us * NS_PER_US, c->venue.cancel_us * NS_PER_US, c->venue.report_us * NS_PER_US},
+        .depth      = {DELAY_DEPTH, DELAY_DEPTH, DELAY_DEPTH}};
+    void *mem        = take(run, delay_align(), delay_footprint(&delay));
+    run->delay       = mem ? delay_new(mem, &delay) : NULL;
     uint32_t reports = FLOW_REPORTS_MAX;
     if (!flow_cfg) {
-        const sim_venue_cfg_t cfg = {.session = SESSION_ID, .instruments_max = count, .orders_max = 4096, .fills_max = 1024,
-                                     .book = {.window_ticks = (uint32_t)c->engine.book_window_ticks,
-                                              .far_slots = (uint32_t)c->engine.book_far_levels}};
-        mem = take(run, sim_venue_align(), sim_venue_footprint(&cfg));
-        run->venue = mem ? sim_venue_new(mem, &cfg) : NULL;
-        reports = run->venue ? sim_venue_reports_max(run->venue) : 0;
+        const sim_venue_cfg_t cfg = {.session         = SESSION_ID,
+                                     .instruments_max = count,
+                                     .orders_max      = 4096,
+                                     .fills_max       = 1024,
+                                     .book            = {.window_ticks = (uint32_t)c->engine.book_window_ticks,
+                                                         .far_slots    = (uint32_t)c->engine.book_far_levels}};
+        mem                       = take(run, sim_venue_align(), sim_venue_footprint(&cfg));
+        run->venue                = mem ? sim_venue_new(mem, &cfg) : NULL;
+        reports                   = run->venue ? sim_venue_reports_max(run->venue) : 0;
     }
     run->reports = (exec_out_t){.reports = take(run, 64, reports * sizeof(exec_report_t)), .cap = reports};
-    run->event = take(run, 64, sizeof *run->event);
-    run->decide = take(run, 64, sizeof *run->decide);
+    run->event   = take(run, 64, sizeof *run->event);
+    run->decide  = take(run, 64, sizeof *run->decide);
     return run->delay && run->reports.reports && run->event && run->decide ? ERR_OK : ERR_CONFIG;
 }
 
@@ -518,15 +539,16 @@ static err_t open_all(offline_t *run, const instrument_t *ins, uint32_t count, c
     static instrument_t generated[FLOW_INSTRUMENTS];
     err_t               err;
     int64_t             maker, taker; /* basis points with 4 decimals are 10^-8 */
-    if ((err = amount(run->config->venue.maker_fee_bps, 4, &maker)) || (err = amount(run->config->venue.taker_fee_bps, 4, &taker))) {
+    if ((err = amount(run->config->venue.maker_fee_bps, 4, &maker)) ||
+        (err = amount(run->config->venue.taker_fee_bps, 4, &taker))) {
         return err;
     }
     run->fee = (fee_cfg_t){.maker_rate_e8 = maker, .taker_rate_e8 = taker};
     if (flow_cfg) {
         flow_cfg_t with_fee = *flow_cfg;
-        with_fee.fee = run->fee;
-        void *mem = take(run, flow_align(), flow_footprint(&with_fee));
-        run->flow = mem ? flow_new(mem, &with_fee) : NULL;
+        with_fee.fee        = run->fee;
+        void *mem           = take(run, flow_align(), flow_footprint(&with_fee));
+        run->flow           = mem ? flow_new(mem, &with_fee) : NULL;
         if (!run->flow) {
             return ERR_CONFIG;
         }
@@ -534,7 +556,7 @@ static err_t open_all(offline_t *run, const instrument_t *ins, uint32_t count, c
         for (uint32_t i = 0; i < count; i++) {
             generated[i] = *flow_instrument(run->flow, i);
         }
-        ins = generated;
+        ins         = generated;
         run->now_ns = flow_cfg->start_ns;
     }
     if (count == 0) {
@@ -552,10 +574,10 @@ static err_t open_all(offline_t *run, const instrument_t *ins, uint32_t count, c
     return run->flow ? generated_market(run) : ERR_OK;
 }
 
-err_t offline_open(offline_t *run, const config_t *config, const instrument_t *ins, uint32_t count, char *const *strategies,
-                   uint32_t strategy_count, const flow_cfg_t *flow_cfg)
+err_t offline_open(offline_t *run, const config_t *config, const instrument_t *ins, uint32_t count,
+                   char *const *strategies, uint32_t strategy_count, const flow_cfg_t *flow_cfg)
 {
-    *run = (offline_t){.config = config};
+    *run            = (offline_t){.config = config};
     const err_t err = open_all(run, ins, count, strategies, strategy_count, flow_cfg);
     if (err) {
         offline_close(run);

@@ -1,4 +1,5 @@
-/* offline: engine and simulated venue in one process, on the clock of the data: what `hwal replay` and `hwal run` share.
+/* offline: engine and simulated venue in one process, on the clock of the data: what `hwal replay` and `hwal run`
+ * share.
  *
  *                                 ┌── delay: report ◀── exec reports ──┐
  *   market data ─▶ offline_begin  │                                    │
@@ -7,9 +8,10 @@
  *                                 └──────┼─────── recorded market ─────┘   (a generated venue makes it instead)
  *                                        └─▶ counts, denials by code, output hash
  *
- * At each receive time first everything that is due on its way arrives (requests at the venue, reports at the engine, in
- * order of time), then the venue sees the market message, then the engine: an order that arrives at the same nanosecond
- * as a market event was there first. The source waits for the engine; nothing is lost and nothing is skipped.
+ * At each receive time first everything that is due on its way arrives (requests at the venue, reports at the engine,
+ * in order of time), then the venue sees the market message, then the engine: an order that arrives at the same
+ * nanosecond as a market event was there first. The source waits for the engine; nothing is lost and nothing is
+ * skipped.
  *
  * Accounts One for each settlement currency of the instruments, each strategy once in each. An account that the
  *          configuration does not name begins with 100,000 of its currency (10 of a coin). Limits that it does not
@@ -39,8 +41,8 @@ typedef struct offline_counts {
     uint64_t replaces;
     uint64_t cancels;
     uint64_t fills;
-    uint64_t rejected;  /* by the venue */
-    uint64_t denied;    /* by risk      */
+    uint64_t rejected; /* by the venue */
+    uint64_t denied;   /* by risk      */
     uint64_t alarms;
     uint64_t denied_by_code[OFFLINE_CODES];
     uint64_t alarms_by_kind[ALARM_KIND_COUNT];
@@ -55,27 +57,27 @@ typedef struct offline_account { /* amounts in money of ccy */
 } offline_account_t;
 
 typedef struct offline {
-    engine_t        *engine;
-    sim_venue_t     *venue; /* recorded market, or NULL   */
-    flow_t          *flow;  /* generated market, or NULL  */
-    delay_t         *delay;
-    engine_out_t     out;
-    exec_out_t       reports;
-    offline_counts_t counts;
-    int64_t          next_tick_ns;
-    int64_t          now_ns;
-    bool             acted; /* an order action left since offline_begin */
-    fee_cfg_t        fee;
-    const config_t  *config;
-    uint64_t         bytes;
-    histogram_t     *decide; /* TSC ticks: market message in to its last output record out, when an order came of it */
-    histogram_t     *event;  /* TSC ticks: every market message */
+    engine_t         *engine;
+    sim_venue_t      *venue; /* recorded market, or NULL   */
+    flow_t           *flow;  /* generated market, or NULL  */
+    delay_t          *delay;
+    engine_out_t      out;
+    exec_out_t        reports;
+    offline_counts_t  counts;
+    int64_t           next_tick_ns;
+    int64_t           now_ns;
+    bool              acted; /* an order action left since offline_begin */
+    fee_cfg_t         fee;
+    const config_t   *config;
+    uint64_t          bytes;
+    histogram_t      *decide; /* TSC ticks: market message in to its last output record out, when an order came of it */
+    histogram_t      *event;  /* TSC ticks: every market message */
     uint32_t          account_count;
     uint32_t          strategy_count;
-    offline_account_t accounts[OFFLINE_ACCOUNTS_MAX + 1]; /* by id, from 1 */
+    offline_account_t accounts[OFFLINE_ACCOUNTS_MAX + 1];   /* by id, from 1 */
     bool              limited[OFFLINE_INSTRUMENTS_MAX + 1]; /* instruments whose quantity limits were set */
-    uint64_t          trades[OFFLINE_INSTRUMENTS_MAX + 1]; /* market trades given to the engine */
-    void             *memory[8]; /* what offline_close frees */
+    uint64_t          trades[OFFLINE_INSTRUMENTS_MAX + 1];  /* market trades given to the engine */
+    void             *memory[8];                            /* what offline_close frees */
     uint32_t          memory_count;
 } offline_t;
 
@@ -90,8 +92,11 @@ void  offline_close(offline_t *run);
 /* offline_begin: time moves to ts_ns: all that is due by then arrives, and a TICK every 100 ms. */
 err_t offline_begin(offline_t *run, int64_t ts_ns);
 
-/* offline_market: one market message at the time of the last offline_begin: venue (recorded market only), then engine. */
+/* offline_market: one recorded market message at the time of the last offline_begin: venue, then engine. The two halves
+ * are there for who measures one of them. */
 err_t offline_market(offline_t *run, const msg_t *msg);
+err_t offline_to_venue(offline_t *run, const msg_t *msg);
+err_t offline_to_engine(offline_t *run, const msg_t *msg);
 
 /* offline_generate: steps of the generated market until until_ns; their messages go the same way. */
 err_t offline_generate(offline_t *run, int64_t until_ns);

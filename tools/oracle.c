@@ -13,7 +13,7 @@ static err_t push(oracle_quote_t **list, size_t *count, size_t *cap, const oracl
             return err_set(ERR_LIMIT, "oracle: out of memory at %zu quotes", *count);
         }
         *list = moved;
-        *cap = grown;
+        *cap  = grown;
     }
     (*list)[(*count)++] = *item;
     return ERR_OK;
@@ -43,7 +43,7 @@ static bool same(const oracle_quote_t *a, const oracle_quote_t *b)
 oracle_result_t oracle_compare(oracle_t *oracle)
 {
     oracle_result_t result = {0};
-    size_t          q = 0;
+    size_t          q      = 0;
     if (oracle->quote_count == 0) {
         return result;
     }

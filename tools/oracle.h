@@ -1,8 +1,9 @@
 /* oracle: the book compared with the venue's own best-quote stream, the strongest check that a capture allows.
  *
  * Both streams number their events by the same update id, but arrive apart: a quote may come well before or after the
- * diff that holds its id. So both are kept and compared by id at the end: after the diff that ends at id u, best bid and
- * ask with their quantities must equal the quote with the largest id <= u. Diffs before the first quote are skipped.
+ * diff that holds its id. So both are kept and compared by id at the end: after the diff that ends at id u, best bid
+ * and ask with their quantities must equal the quote with the largest id <= u. Diffs before the first quote are
+ * skipped.
  *
  * Memory   grows with the capture (40 bytes an event): for checking, not for running. One thread. */
 #pragma once

@@ -18,8 +18,7 @@
 #include "tools/summary.h"
 
 #define REPLAY_ERRORS_MAX 20u /* sentences kept; all are counted */
-#define REPLAY_VENUE_ID 1u
-#define KINDS 4 /* instrument_kind_t, NONE included */
+#define KINDS 4               /* instrument_kind_t, NONE included */
 
 typedef struct replay_feed {
     summary_feed_t summary;
@@ -39,26 +38,27 @@ typedef struct replay {
     char *const *files;
     uint32_t     file_count;
     /* state */
-    config_t            *config;
+    config_t             *config;
     config_instruments_t *listed;
-    offline_t            run;
-    const venue_codec_t *venue;
-    void                *codec[KINDS];
-    uint8_t              file_kind[CAPTURE_FILES_MAX];
-    uint32_t             file_instrument[CAPTURE_FILES_MAX]; /* 0 = more than one symbol in it */
-    replay_feed_t        feeds[OFFLINE_INSTRUMENTS_MAX];
-    uint32_t             feed_count;
-    md_buf_t             slot;
-    err_t                sink_err; /* of the engine side, inside decode */
-    json_t              *errors, *notes;
-    uint64_t             error_count, lines, bytes;
-    uint64_t             compressed_total;
+    offline_t             run;
+    const venue_codec_t  *venue;
+    void                 *codec[KINDS];
+    uint8_t               file_kind[CAPTURE_FILES_MAX];
+    uint32_t              file_instrument[CAPTURE_FILES_MAX]; /* 0 = more than one symbol in it */
+    replay_feed_t         feeds[OFFLINE_INSTRUMENTS_MAX];
+    uint32_t              feed_count;
+    md_buf_t              slot;
+    err_t                 sink_err; /* of the engine side, inside decode */
+    json_t               *errors, *notes;
+    uint64_t              error_count, lines, bytes;
+    uint64_t              compressed_total;
 } replay_t;
 
 static int usage(FILE *to)
 {
     fputs("usage: hwal replay FILE... [OPTIONS]\n\n"
-          "Replay recorded captures (lines of `<receive ns> <JSON>`, gzip or plain) through order book, strategies, risk and\n"
+          "Replay recorded captures (lines of `<receive ns> <JSON>`, gzip or plain) through order book, strategies, "
+          "risk and\n"
           "a simulated venue. Several files are one stream, merged by receive time.\n\n"
           "  --strategy SPEC    name or name:key=value,... ; may be repeated (default: those of the configuration,\n"
           "                     else market_maker and sma_cross; `none` for none)\n"
@@ -91,8 +91,8 @@ static int options(replay_t *r, int argc, char **argv)
                                          {"quiet", no_argument, NULL, OPT_QUIET},
                                          {"help", no_argument, NULL, 'h'},
                                          {NULL, 0, NULL, 0}};
-    int opt;
-    char *end;
+    int                        opt;
+    char                      *end;
     while ((opt = getopt_long(argc, argv, "h", list, NULL)) != -1) {
         switch (opt) {
         case OPT_STRATEGY:
@@ -107,7 +107,8 @@ static int options(replay_t *r, int argc, char **argv)
         case OPT_SPEED:
             r->speed = strcmp(optarg, "max") == 0 ? 0 : strtod(optarg, &end);
             if (strcmp(optarg, "max") != 0 && (*end || end == optarg || !(r->speed > 0 && r->speed <= 1e9))) {
-                return command_error("replay", EXIT_USAGE, "--speed \"%s\" is neither max nor a number above 0", optarg);
+                return command_error("replay", EXIT_USAGE, "--speed \"%s\" is neither max nor a number above 0",
+                                     optarg);
             }
             break;
         case OPT_CHECK: r->check = true; break;
@@ -117,13 +118,14 @@ static int options(replay_t *r, int argc, char **argv)
         default: return usage(stderr);
         }
     }
-    r->files = argv + optind;
+    r->files      = argv + optind;
     r->file_count = (uint32_t)(argc - optind);
     if (r->file_count == 0) {
         return command_error("replay", EXIT_USAGE, "no capture file given (--help shows examples)");
     }
     if (r->file_count > CAPTURE_FILES_MAX) {
-        return command_error("replay", EXIT_USAGE, "%u files, at most %u are one stream", r->file_count, CAPTURE_FILES_MAX);
+        return command_error("replay", EXIT_USAGE, "%u files, at most %u are one stream", r->file_count,
+                             CAPTURE_FILES_MAX);
     }
     return EXIT_OK;
 }
@@ -142,6 +144,8 @@ static void note(replay_t *r, const char *text)
 }
 
 /* ---- instruments ------------------------------------------------------------------------------------------------- */
+/* A market of the venue is a venue of its own for us: its link, session and sequence stand alone. Its id is its kind.
+ */
 static const char *const market_names[KINDS] = {"?", "spot", "usdm", "coinm"};
 
 static const config_instrument_t *listed_find(const replay_t *r, const char *market, const char *symbol)
@@ -155,40 +159,41 @@ static const config_instrument_t *listed_find(const replay_t *r, const char *mar
     return NULL;
 }
 
-/* An instrument that nobody listed: scales as the digits stand in the capture, tick and lot as the greatest common
- * divisors of what was seen, settlement by the market's habit. */
+/* An instrument that nobody listed: scales as the digits stand in the capture, tick from the prices seen, settlement by
+ * the market's habit. */
 static err_t infer(replay_t *r, uint8_t kind, const capture_symbol_t *seen, instrument_t *out)
 {
-    instrument_def_t def = {.venue_id = REPLAY_VENUE_ID, .kind = kind, .px_exp = (int8_t)seen->px_decimals,
-                            .qty_exp = (int8_t)seen->qty_decimals, .money_exp = kind == INSTRUMENT_INVERSE ? 10 : 8,
-                            .mult = 1, .lot = seen->qty_gcd > 0 ? seen->qty_gcd : 1};
-    const tick_band_t band = {.px_from = 0, .tick = seen->px_gcd > 0 ? seen->px_gcd : 1};
-    const size_t      len = strlen(seen->symbol);
-    const char       *ccy = kind == INSTRUMENT_INVERSE ? "COIN" : "QUOTE";
-    char              text[320], px[DECIMAL_TEXT_MAX];
-    if (kind != INSTRUMENT_INVERSE && len > 4 && (strcmp(seen->symbol + len - 4, "USDT") == 0 ||
-                                                  strcmp(seen->symbol + len - 4, "USDC") == 0)) {
+    instrument_def_t def  = {.venue_id  = kind,
+                             .kind      = kind,
+                             .px_exp    = (int8_t)seen->px_decimals,
+                             .qty_exp   = (int8_t)seen->qty_decimals,
+                             .money_exp = kind == INSTRUMENT_INVERSE ? 10 : 8,
+                             .mult      = 1,
+                             .lot       = 1,
+                             .min_qty   = 1};
+    tick_band_t      band = {.px_from = 0, .tick = 1};
+    const size_t     len  = strlen(seen->symbol);
+    const char      *ccy  = kind == INSTRUMENT_INVERSE ? "COIN" : "QUOTE";
+    char             text[320], px[DECIMAL_TEXT_MAX];
+    if (kind != INSTRUMENT_INVERSE && len > 4 &&
+        (strcmp(seen->symbol + len - 4, "USDT") == 0 || strcmp(seen->symbol + len - 4, "USDC") == 0)) {
         ccy = seen->symbol + len - 4;
     }
     def.settle_ccy = ccy_pack(ccy);
-    def.min_qty = def.lot;
-    /* the tick is taken as the coarsest power of ten that divides all prices seen: a divisor of 30 by chance is no tick */
-    tick_band_t coarse = band;
-    coarse.tick = 1;
-    while (coarse.tick <= INT64_MAX / 10 && band.tick % (coarse.tick * 10) == 0) {
-        coarse.tick *= 10;
+    /* the tick is the coarsest power of ten that divides all prices seen: a common divisor of 30 is chance, no tick */
+    while (seen->px_gcd > 0 && band.tick <= INT64_MAX / 10 && seen->px_gcd % (band.tick * 10) == 0) {
+        band.tick *= 10;
     }
-    def.lot = 1;
-    def.min_qty = 1;
-    const err_t err = instrument_init(out, &def, seen->symbol, &coarse, 1);
+    const err_t err = instrument_init(out, &def, seen->symbol, &band, 1);
     if (err) {
         return err;
     }
-    decimal_format(coarse.tick, seen->px_decimals, px);
-    snprintf(text, sizeof text,
-             "%s %s is not in the instruments file: scales %u and %u digits and tick %s come from the capture, %s as the "
-             "currency; minimum sizes are not known",
-             market_names[kind], seen->symbol, seen->px_decimals, seen->qty_decimals, px, ccy);
+    decimal_format(band.tick, seen->px_decimals, px);
+    snprintf(
+        text, sizeof text,
+        "%s %s is not in the instruments file: scales %u and %u digits and tick %s come from the capture, %s as the "
+        "currency; minimum sizes are not known",
+        market_names[kind], seen->symbol, seen->px_decimals, seen->qty_decimals, px, ccy);
     note(r, text);
     return ERR_OK;
 }
@@ -204,23 +209,23 @@ static err_t feed_open(replay_t *r, uint8_t kind, const capture_symbol_t *seen, 
     if (r->feed_count == OFFLINE_INSTRUMENTS_MAX) {
         return err_set(ERR_LIMIT, "more than %u instruments", OFFLINE_INSTRUMENTS_MAX);
     }
-    replay_feed_t             *feed = &r->feeds[r->feed_count];
+    replay_feed_t             *feed  = &r->feeds[r->feed_count];
     const config_instrument_t *entry = listed_find(r, market_names[kind], seen->symbol);
-    const err_t err = entry ? config_instrument(entry, REPLAY_VENUE_ID, &feed->ins) : infer(r, kind, seen, &feed->ins);
+    const err_t err = entry ? config_instrument(entry, kind, &feed->ins) : infer(r, kind, seen, &feed->ins);
     if (err) {
         return err;
     }
     *id = feed->ins.def.instrument_id = ++r->feed_count;
-    feed->summary = (summary_feed_t){.ins = &feed->ins, .market = market_names[kind]};
+    feed->summary                     = (summary_feed_t){.ins = &feed->ins, .market = market_names[kind]};
     return ERR_OK;
 }
 
 static err_t probe_files(replay_t *r)
 {
     const size_t     bytes = capture_footprint(1);
-    void            *mem = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+    void            *mem   = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
     capture_probe_t *probe = malloc(sizeof *probe);
-    err_t            err = mem && probe ? ERR_OK : err_set(ERR_LIMIT, "out of memory");
+    err_t            err   = mem && probe ? ERR_OK : err_set(ERR_LIMIT, "out of memory");
     for (uint32_t f = 0; !err && f < r->file_count; f++) {
         err = capture_probe_file(mem, r->files[f], probe);
         if (err) {
@@ -231,8 +236,8 @@ static err_t probe_files(replay_t *r)
         }
         r->file_kind[f] = probe->kind;
         for (uint32_t s = 0; !err && s < probe->symbol_count; s++) {
-            uint32_t id = 0;
-            err = feed_open(r, probe->kind, &probe->symbols[s], &id);
+            uint32_t id           = 0;
+            err                   = feed_open(r, probe->kind, &probe->symbols[s], &id);
             r->file_instrument[f] = probe->symbol_count == 1 ? id : 0;
         }
     }
@@ -255,17 +260,17 @@ static void oracle_collect(replay_t *r, const msg_t *msg)
     err_t          err = ERR_OK;
     if (msg->type == MSG_TOP) {
         const top_t *top = msg->body;
-        q = (oracle_quote_t){top->venue_seq, top->bid_px, top->bid_qty, top->ask_px, top->ask_qty};
-        err = oracle_quote(&r->feeds[top->instrument_id - 1].oracle, &q);
+        q                = (oracle_quote_t){top->venue_seq, top->bid_px, top->bid_qty, top->ask_px, top->ask_qty};
+        err              = oracle_quote(&r->feeds[top->instrument_id - 1].oracle, &q);
     } else if (msg->type == MSG_BOOK_UPDATE) {
-        const book_update_t *upd = msg->body;
+        const book_update_t *upd  = msg->body;
         const book_t        *book = engine_book(r->run.engine, upd->instrument_id);
         if (!(upd->flags & BOOK_FLAG_LAST) || (upd->flags & BOOK_FLAG_SNAPSHOT)) {
             return;
         }
         if (book_best(book, &q.bid_px, &q.bid_qty, &q.ask_px, &q.ask_qty)) {
             q.id = upd->venue_seq;
-            err = oracle_book(&r->feeds[upd->instrument_id - 1].oracle, &q);
+            err  = oracle_book(&r->feeds[upd->instrument_id - 1].oracle, &q);
         }
     }
     r->sink_err = r->sink_err ? r->sink_err : err;
@@ -285,14 +290,14 @@ static void slot_commit(void *ctx, const msg_t *msg)
 static err_t codecs_open(replay_t *r)
 {
     const venue_codec_cfg_t cfg = {.feeds_max = OFFLINE_INSTRUMENTS_MAX,
-                                   .sink = {.ctx = r, .reserve = slot_reserve, .commit = slot_commit}};
+                                   .sink      = {.ctx = r, .reserve = slot_reserve, .commit = slot_commit}};
     for (uint32_t i = 0; i < r->feed_count; i++) {
-        const instrument_t *ins = &r->feeds[i].ins;
+        const instrument_t *ins  = &r->feeds[i].ins;
         const uint8_t       kind = ins->def.kind;
         if (!r->codec[kind]) {
             const size_t bytes = r->venue->footprint(&cfg);
-            void        *mem = bytes ? aligned_alloc(r->venue->align(), (bytes + 4095) & ~(size_t)4095) : NULL;
-            r->codec[kind] = mem ? r->venue->create(mem, &cfg) : NULL;
+            void        *mem   = bytes ? aligned_alloc(r->venue->align(), (bytes + 4095) & ~(size_t)4095) : NULL;
+            r->codec[kind]     = mem ? r->venue->create(mem, &cfg) : NULL;
             if (!r->codec[kind]) {
                 return err_wrap(ERR_LIMIT, "%s codec", r->venue->name);
             }
@@ -317,7 +322,7 @@ static int64_t clock_mono_ns(void)
 
 static void pace(const replay_t *r, int64_t began_wall_ns, int64_t first_ns, int64_t line_ns)
 {
-    const int64_t due = began_wall_ns + (int64_t)((double)(line_ns - first_ns) / r->speed);
+    const int64_t due  = began_wall_ns + (int64_t)((double)(line_ns - first_ns) / r->speed);
     int64_t       wait = due - clock_mono_ns();
     if (wait > 0) {
         const struct timespec t = {.tv_sec = wait / NS_PER_S, .tv_nsec = wait % NS_PER_S};
@@ -328,15 +333,17 @@ static void pace(const replay_t *r, int64_t began_wall_ns, int64_t first_ns, int
 static void progress(const replay_t *r, int64_t began_wall_ns, const capture_line_t *line)
 {
     const double s = (double)(clock_mono_ns() - began_wall_ns) / 1e9;
-    fprintf(stderr, "\r%9" PRIu64 " lines  %6.1f MB  %9.0f lines/s  orders %" PRIu64 "  fills %" PRIu64 "  file %u/%u line %" PRIu64 " ",
-            r->lines, (double)r->bytes / 1e6, s > 0 ? (double)r->lines / s : 0.0, r->run.counts.orders, r->run.counts.fills,
-            line->file + 1, r->file_count, line->line_no);
+    fprintf(stderr,
+            "\r%9" PRIu64 " lines  %6.1f MB  %9.0f lines/s  orders %" PRIu64 "  fills %" PRIu64
+            "  file %u/%u line %" PRIu64 " ",
+            r->lines, (double)r->bytes / 1e6, s > 0 ? (double)r->lines / s : 0.0, r->run.counts.orders,
+            r->run.counts.fills, line->file + 1, r->file_count, line->line_no);
 }
 
 static err_t loop(replay_t *r, capture_t *cap, summary_t *sum)
 {
-    const bool     live = !r->quiet && isatty(STDERR_FILENO);
-    const int64_t  began = clock_mono_ns();
+    const bool     live      = !r->quiet && isatty(STDERR_FILENO);
+    const int64_t  began     = clock_mono_ns();
     const uint64_t tsc_began = __rdtsc();
     int64_t        first_ns = 0, last_ns = 0;
     capture_line_t line;
@@ -353,12 +360,14 @@ static err_t loop(replay_t *r, capture_t *cap, summary_t *sum)
         if (live && r->lines % 16384 == 0) {
             progress(r, began, &line);
         }
-        const uint64_t t0 = __rdtsc();
-        err_t          fault = offline_begin(&r->run, line.ts_recv_ns);
-        const md_frame_t frame = {.text = line.text, .len = line.len, .ts_recv_ns = line.ts_recv_ns,
+        const uint64_t   t0    = __rdtsc();
+        err_t            fault = offline_begin(&r->run, line.ts_recv_ns);
+        const md_frame_t frame = {.text          = line.text,
+                                  .len           = line.len,
+                                  .ts_recv_ns    = line.ts_recv_ns,
                                   .instrument_id = r->file_instrument[line.file]};
-        r->run.acted = false;
-        const err_t bad = fault ? ERR_OK : r->venue->decode(r->codec[r->file_kind[line.file]], &frame);
+        r->run.acted           = false;
+        const err_t bad        = fault ? ERR_OK : r->venue->decode(r->codec[r->file_kind[line.file]], &frame);
         if (fault || r->sink_err) {
             return fault ? fault : r->sink_err;
         }
@@ -378,9 +387,9 @@ static err_t loop(replay_t *r, capture_t *cap, summary_t *sum)
     if (err != ERR_END) {
         finding(r, err_msg());
     }
-    err = offline_end(&r->run);
-    sum->seconds_wall = (double)(clock_mono_ns() - began) / 1e9;
-    sum->ns_per_tsc = sum->seconds_wall * 1e9 / (double)(__rdtsc() - tsc_began);
+    err                 = offline_end(&r->run);
+    sum->seconds_wall   = (double)(clock_mono_ns() - began) / 1e9;
+    sum->ns_per_tsc     = sum->seconds_wall * 1e9 / (double)(__rdtsc() - tsc_began);
     sum->seconds_market = (double)(last_ns - first_ns) / 1e9;
     return err;
 }
@@ -388,13 +397,14 @@ static err_t loop(replay_t *r, capture_t *cap, summary_t *sum)
 /* Faults of a feed that are known only at the end. */
 static void judge(replay_t *r, replay_feed_t *feed)
 {
-    const uint32_t     id = feed->ins.def.instrument_id;
-    const book_t      *book = engine_book(r->run.engine, id);
+    const uint32_t      id    = feed->ins.def.instrument_id;
+    const book_t       *book  = engine_book(r->run.engine, id);
     const feed_stats_t *stats = r->venue->feed_stats(r->codec[feed->ins.def.kind], id);
-    char               text[256];
+    char                text[256];
     feed->summary.stats = *stats;
     if (stats->snapshots == 0) {
-        snprintf(text, sizeof text, "%s: no snapshot in the capture, so there was never a book to trade on", feed->ins.symbol);
+        snprintf(text, sizeof text, "%s: no snapshot in the capture, so there was never a book to trade on",
+                 feed->ins.symbol);
         finding(r, text);
     } else if (book_health(book) == FEED_BROKEN || book_health(book) == FEED_RECOVERING) {
         snprintf(text, sizeof text, "%s: the book ends %s (%s)", feed->ins.symbol, feed_health_str(book_health(book)),
@@ -402,13 +412,16 @@ static void judge(replay_t *r, replay_feed_t *feed)
         finding(r, text);
     }
     if (r->check) {
-        feed->summary.oracle = oracle_compare(&feed->oracle);
+        feed->summary.oracle     = oracle_compare(&feed->oracle);
         const oracle_result_t *o = &feed->summary.oracle;
-        /* spot diffs come every 100 ms and the quote stream may already have moved on: one in a thousand is its nature */
+        /* spot diffs come every 100 ms and the quote stream may already have moved on: one in a thousand is its nature
+         */
         const uint64_t allowed = feed->ins.def.kind == INSTRUMENT_SPOT ? o->checked / 1000 : 0;
         if (o->mismatched > allowed) {
-            snprintf(text, sizeof text, "%s: the book differs from the venue's best quotes after %" PRIu64 " of %" PRIu64
-                     " diffs, first at id %" PRIu64, feed->ins.symbol, o->mismatched, o->checked, o->first_mismatch_id);
+            snprintf(text, sizeof text,
+                     "%s: the book differs from the venue's best quotes after %" PRIu64 " of %" PRIu64
+                     " diffs, first at id %" PRIu64,
+                     feed->ins.symbol, o->mismatched, o->checked, o->first_mismatch_id);
             finding(r, text);
         }
     }
@@ -423,7 +436,7 @@ static err_t replay_open(replay_t *r, capture_t **cap)
     }
     if (!err) {
         r->venue = venue_codec_find("binance");
-        err = r->venue ? probe_files(r) : err_set(ERR_INTERNAL, "no codec \"binance\"");
+        err      = r->venue ? probe_files(r) : err_set(ERR_INTERNAL, "no codec \"binance\"");
     }
     if (err) {
         return err;
@@ -440,8 +453,9 @@ static err_t replay_open(replay_t *r, capture_t **cap)
     }
     if (!err) {
         const size_t bytes = capture_footprint(r->file_count);
-        void        *mem = aligned_alloc(capture_align(), (bytes + 4095) & ~(size_t)4095);
-        err = mem ? capture_open(mem, (const char *const *)r->files, r->file_count, cap) : err_set(ERR_LIMIT, "out of memory");
+        void        *mem   = aligned_alloc(capture_align(), (bytes + 4095) & ~(size_t)4095);
+        err                = mem ? capture_open(mem, (const char *const *)r->files, r->file_count, cap)
+                                 : err_set(ERR_LIMIT, "out of memory");
     }
     return err;
 }
@@ -496,8 +510,8 @@ int command_replay(int argc, char **argv)
         free(r);
         return rc < 0 ? EXIT_OK : rc;
     }
-    r->errors = json_array();
-    r->notes = json_array();
+    r->errors      = json_array();
+    r->notes       = json_array();
     capture_t *cap = NULL;
     summary_t  sum = {.command = "replay", .run = &r->run, .check = r->check, .errors = r->errors, .notes = r->notes};
     err_t      err = replay_open(r, &cap);
@@ -519,10 +533,10 @@ int command_replay(int argc, char **argv)
         snprintf(text, sizeof text, "and %" PRIu64 " more", r->error_count - REPLAY_ERRORS_MAX);
         json_array_append_new(r->errors, json_string(text));
     }
-    sum.feeds = feeds;
+    sum.feeds      = feeds;
     sum.feed_count = r->feed_count;
-    sum.events = r->lines;
-    sum.bytes = r->bytes;
+    sum.events     = r->lines;
+    sum.bytes      = r->bytes;
     if (r->json) {
         json_t *object = summary_json(&sum);
         print_json(object);
@@ -532,7 +546,8 @@ int command_replay(int argc, char **argv)
     }
     size_t  i;
     json_t *text;
-    json_array_foreach(r->errors, i, text) {
+    json_array_foreach(r->errors, i, text)
+    {
         command_error("replay", EXIT_FINDING, "%s", json_string_value(text));
     }
     const bool clean = r->error_count == 0;

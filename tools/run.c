@@ -27,7 +27,8 @@ typedef struct run_options {
 static int usage(FILE *to)
 {
     fputs("usage: hwal run [OPTIONS]\n\n"
-          "Trade a generated market (seeded, repeatable) with the built-in venue, as fast as the machine goes, and print a\n"
+          "Trade a generated market (seeded, repeatable) with the built-in venue, as fast as the machine goes, and "
+          "print a\n"
           "summary. Nothing leaves the process.\n\n"
           "  --config FILE      settings (default configs/demo.yaml; `hwal config show` lists them)\n"
           "  --strategy SPEC    name or name:key=value,... ; may be repeated (`none` for none)\n"
@@ -56,13 +57,17 @@ static int options(run_options_t *o, int argc, char **argv)
                                          {"quiet", no_argument, NULL, OPT_QUIET},
                                          {"help", no_argument, NULL, 'h'},
                                          {NULL, 0, NULL, 0}};
-    int opt;
+    int                        opt;
     *o = (run_options_t){.seconds = -1, .rate = -1, .seed = -1};
     while ((opt = getopt_long(argc, argv, "h", list, NULL)) != -1) {
-        int64_t *number = opt == OPT_SECONDS ? &o->seconds : opt == OPT_RATE ? &o->rate : opt == OPT_SEED ? &o->seed : NULL;
+        int64_t *number = opt == OPT_SECONDS ? &o->seconds
+                          : opt == OPT_RATE  ? &o->rate
+                          : opt == OPT_SEED  ? &o->seed
+                                             : NULL;
         if (number) {
             const int64_t high = opt == OPT_SECONDS ? 86400 : opt == OPT_RATE ? 1000000 : INT64_MAX;
-            if (decimal_parse(optarg, strlen(optarg), 0, number) != ERR_OK || *number < (opt == OPT_SEED ? 0 : 1) || *number > high) {
+            if (decimal_parse(optarg, strlen(optarg), 0, number) != ERR_OK || *number < (opt == OPT_SEED ? 0 : 1) ||
+                *number > high) {
                 return command_error("run", EXIT_USAGE, "\"%s\" is no whole number up to %" PRId64, optarg, high);
             }
             continue;
@@ -96,43 +101,45 @@ static int64_t clock_mono_ns(void)
 
 static err_t generate(const run_options_t *o, offline_t *run, summary_t *sum, int64_t seconds)
 {
-    const bool     live = !o->quiet && isatty(STDERR_FILENO);
+    const bool     live  = !o->quiet && isatty(STDERR_FILENO);
     const int64_t  began = clock_mono_ns(), end = RUN_START_NS + seconds * NS_PER_S;
     const uint64_t tsc_began = __rdtsc();
-    int64_t        shown = began;
-    err_t          err = ERR_OK;
+    int64_t        shown     = began;
+    err_t          err       = ERR_OK;
     for (int64_t until = RUN_START_NS; !err && until < end;) {
-        until = min_i64(until + RUN_SLICE_NS, end);
-        err = offline_generate(run, until);
+        until              = min_i64(until + RUN_SLICE_NS, end);
+        err                = offline_generate(run, until);
         const int64_t wall = clock_mono_ns();
         if (live && wall - shown > 100 * NS_PER_MS) {
             shown = wall;
-            fprintf(stderr, "\r%5.1f of %" PRId64 " s of market  %10" PRIu64 " messages  orders %" PRIu64 "  fills %" PRIu64 "  denied %" PRIu64 "  ",
-                    (double)(until - RUN_START_NS) / 1e9, seconds, run->counts.messages, run->counts.orders, run->counts.fills,
-                    run->counts.denied);
+            fprintf(stderr,
+                    "\r%5.1f of %" PRId64 " s of market  %10" PRIu64 " messages  orders %" PRIu64 "  fills %" PRIu64
+                    "  denied %" PRIu64 "  ",
+                    (double)(until - RUN_START_NS) / 1e9, seconds, run->counts.messages, run->counts.orders,
+                    run->counts.fills, run->counts.denied);
         }
     }
     if (live) {
         fprintf(stderr, "\r%*s\r", 110, "");
     }
-    err = err ? err : offline_end(run);
-    sum->seconds_wall = (double)(clock_mono_ns() - began) / 1e9;
-    sum->ns_per_tsc = sum->seconds_wall * 1e9 / (double)(__rdtsc() - tsc_began);
+    err                 = err ? err : offline_end(run);
+    sum->seconds_wall   = (double)(clock_mono_ns() - began) / 1e9;
+    sum->ns_per_tsc     = sum->seconds_wall * 1e9 / (double)(__rdtsc() - tsc_began);
     sum->seconds_market = (double)seconds;
-    sum->events = run->event->count;
+    sum->events         = run->event->count;
     return err;
 }
 
 static void feeds_fill(summary_t *sum, summary_feed_t *feeds)
 {
-    sum->feeds = feeds;
+    sum->feeds      = feeds;
     sum->feed_count = engine_instrument_count(sum->run->engine);
     for (uint32_t i = 0; i < sum->feed_count; i++) {
         const book_t *book = engine_book(sum->run->engine, i + 1);
-        feeds[i] = (summary_feed_t){.ins = engine_instrument(sum->run->engine, i + 1), .market = "generated"};
-        feeds[i].stats.diffs_applied = book_rpt_seq(book);
+        feeds[i]           = (summary_feed_t){.ins = engine_instrument(sum->run->engine, i + 1), .market = "generated"};
+        feeds[i].stats.diffs_applied  = book_rpt_seq(book);
         feeds[i].stats.last_update_id = book_venue_seq(book);
-        feeds[i].stats.trades = sum->run->trades[i + 1];
+        feeds[i].stats.trades         = sum->run->trades[i + 1];
     }
 }
 
@@ -156,7 +163,7 @@ int command_run(int argc, char **argv)
     static offline_t run;
     run_options_t    o;
     config_t        *config = NULL;
-    const int        rc = options(&o, argc, argv);
+    const int        rc     = options(&o, argc, argv);
     if (rc) {
         return rc < 0 ? EXIT_OK : rc;
     }
@@ -168,17 +175,20 @@ int command_run(int argc, char **argv)
     if (err) {
         return command_error("run", EXIT_USAGE, "%s", err_msg());
     }
-    const int64_t seconds = o.seconds > 0 ? o.seconds : config->market.seconds;
-    const int64_t rate = o.rate > 0 ? o.rate : config->market.rate;
-    const flow_cfg_t flow = {.seed = (uint64_t)(o.seed >= 0 ? o.seed : config->market.seed), .session = (uint64_t)config->engine.epoch,
-                             .start_ns = RUN_START_NS, .gap_mean_ns = NS_PER_S * config->market.instruments / rate,
-                             .instrument_count = (uint32_t)config->market.instruments, .own_max = 4096,
-                             .venue_id = RUN_VENUE_ID};
-    summary_t sum = {.command = "run", .run = &run, .errors = json_array(), .notes = json_array()};
-    err = offline_open(&run, config, NULL, 0, o.strategies, o.strategy_count, &flow);
-    int code = EXIT_USAGE;
+    const int64_t    seconds = o.seconds > 0 ? o.seconds : config->market.seconds;
+    const int64_t    rate    = o.rate > 0 ? o.rate : config->market.rate;
+    const flow_cfg_t flow    = {.seed             = (uint64_t)(o.seed >= 0 ? o.seed : config->market.seed),
+                                .session          = (uint64_t)config->engine.epoch,
+                                .start_ns         = RUN_START_NS,
+                                .gap_mean_ns      = NS_PER_S * config->market.instruments / rate,
+                                .instrument_count = (uint32_t)config->market.instruments,
+                                .own_max          = 4096,
+                                .venue_id         = RUN_VENUE_ID};
+    summary_t        sum     = {.command = "run", .run = &run, .errors = json_array(), .notes = json_array()};
+    err                      = offline_open(&run, config, NULL, 0, o.strategies, o.strategy_count, &flow);
+    int code                 = EXIT_USAGE;
     if (!err) {
-        err = generate(&o, &run, &sum, seconds);
+        err  = generate(&o, &run, &sum, seconds);
         code = err ? EXIT_FINDING : report(&o, &sum);
         offline_close(&run);
     }

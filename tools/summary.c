@@ -49,9 +49,9 @@ static void feed_name(const summary_t *s, uint32_t index, char out[48])
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */
 static json_t *feed_json(const summary_t *s, const summary_feed_t *feed)
 {
-    const instrument_t *ins = feed->ins;
+    const instrument_t *ins  = feed->ins;
     const book_t       *book = engine_book(s->run->engine, ins->def.instrument_id);
-    const feed_stats_t *st = &feed->stats;
+    const feed_stats_t *st   = &feed->stats;
     int64_t             bid, bid_qty, ask, ask_qty;
     book_best(book, &bid, &bid_qty, &ask, &ask_qty);
     json_t *o = json_pack("{s:s, s:s, s:i, s:s, s:s}", "symbol", ins->symbol, "market", feed->market, "instrument_id",
@@ -80,8 +80,9 @@ static json_t *feed_json(const summary_t *s, const summary_feed_t *feed)
     json_object_set_new(o, "best_bid", bid_qty ? json_string(price(ins, bid).text) : json_null());
     json_object_set_new(o, "best_ask", ask_qty ? json_string(price(ins, ask).text) : json_null());
     if (s->check) {
-        json_object_set_new(o, "oracle", json_pack("{s:o, s:o}", "checked", json_u64(feed->oracle.checked), "mismatched",
-                                                   json_u64(feed->oracle.mismatched)));
+        json_object_set_new(o, "oracle",
+                            json_pack("{s:o, s:o}", "checked", json_u64(feed->oracle.checked), "mismatched",
+                                      json_u64(feed->oracle.mismatched)));
     }
     return o;
 }
@@ -91,9 +92,14 @@ static json_t *account_json(const portfolio_account_t *a)
     const struct {
         const char *name;
         int64_t     value;
-    } rows[] = {{"initial", a->initial}, {"equity", a->equity}, {"realised", a->realised}, {"unrealised", a->unrealised},
-                {"fees", a->fees}, {"funding", a->funding}, {"net", a->realised + a->unrealised - a->fees + a->funding},
-                {"drawdown", a->drawdown}};
+    } rows[]  = {{"initial", a->initial},
+                 {"equity", a->equity},
+                 {"realised", a->realised},
+                 {"unrealised", a->unrealised},
+                 {"fees", a->fees},
+                 {"funding", a->funding},
+                 {"net", a->realised + a->unrealised - a->fees + a->funding},
+                 {"drawdown", a->drawdown}};
     json_t *o = json_object();
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         json_object_set_new(o, rows[i].name, json_string(money(rows[i].value, a->money_exp).text));
@@ -116,8 +122,10 @@ static json_t *latency_json(const histogram_t *h, double ns_per_tsc)
     const struct {
         const char *name;
         uint64_t    ticks;
-    } rows[] = {{"p50", histogram_quantile(h, 500000)}, {"p99", histogram_quantile(h, 990000)},
-                {"p999", histogram_quantile(h, 999000)}, {"max", h->max}};
+    } rows[]  = {{"p50", histogram_quantile(h, 500000)},
+                 {"p99", histogram_quantile(h, 990000)},
+                 {"p999", histogram_quantile(h, 999000)},
+                 {"max", h->max}};
     json_t *o = json_pack("{s:o}", "n", json_u64(h->count));
     for (size_t i = 0; i < 4; i++) {
         json_object_set_new(o, rows[i].name, json_u64((uint64_t)((double)rows[i].ticks * ns_per_tsc)));
@@ -127,7 +135,7 @@ static json_t *latency_json(const histogram_t *h, double ns_per_tsc)
 
 json_t *summary_json(const summary_t *s)
 {
-    const offline_counts_t *c = &s->run->counts;
+    const offline_counts_t *c      = &s->run->counts;
     const engine_t         *engine = s->run->engine;
     json_t                 *feeds = json_object(), *pnl = json_object(), *by_instrument = json_object();
     json_t                 *codes = json_object(), *alarms = json_object();
@@ -161,13 +169,15 @@ json_t *summary_json(const summary_t *s)
             json_object_set_new(alarms, alarm_kind_str((alarm_kind_t)i), json_u64(c->alarms_by_kind[i]));
         }
     }
-    json_t *o = json_pack("{s:s, s:s, s:s}", "command", s->command, "version", HWAL_VERSION, "build", version_build_id());
+    json_t *o =
+        json_pack("{s:s, s:s, s:s}", "command", s->command, "version", HWAL_VERSION, "build", version_build_id());
     const struct {
         const char *key;
         uint64_t    value;
-    } counts[] = {{"events", s->events},     {"messages", c->messages}, {"orders", c->orders},     {"replaces", c->replaces},
-                  {"cancels", c->cancels},   {"fills", c->fills},       {"rejected", c->rejected}, {"denied", c->denied},
-                  {"open_orders", order_open_count(engine_orders(engine))}};
+    } counts[] = {
+        {"events", s->events},     {"messages", c->messages}, {"orders", c->orders},
+        {"replaces", c->replaces}, {"cancels", c->cancels},   {"fills", c->fills},
+        {"rejected", c->rejected}, {"denied", c->denied},     {"open_orders", order_open_count(engine_orders(engine))}};
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         json_object_set_new(o, counts[i].key, json_u64(counts[i].value));
     }
@@ -178,11 +188,13 @@ json_t *summary_json(const summary_t *s)
     json_object_set_new(o, "positions", by_instrument);
     json_object_set_new(o, "state_hash", json_hash(engine_state_hash(engine)));
     json_object_set_new(o, "output_hash", json_hash(engine_output_hash(engine)));
-    json_object_set_new(o, "events_per_s", json_u64((uint64_t)((double)s->events / (s->seconds_wall > 0 ? s->seconds_wall : 1))));
+    json_object_set_new(o, "events_per_s",
+                        json_u64((uint64_t)((double)s->events / (s->seconds_wall > 0 ? s->seconds_wall : 1))));
     json_object_set_new(o, "seconds_wall", json_real(s->seconds_wall));
     json_object_set_new(o, "seconds_market", json_real(s->seconds_market));
-    json_object_set_new(o, "latency_ns", json_pack("{s:o, s:o}", "event", latency_json(s->run->event, s->ns_per_tsc),
-                                                   "event_with_order", latency_json(s->run->decide, s->ns_per_tsc)));
+    json_object_set_new(o, "latency_ns",
+                        json_pack("{s:o, s:o}", "event", latency_json(s->run->event, s->ns_per_tsc), "event_with_order",
+                                  latency_json(s->run->decide, s->ns_per_tsc)));
     json_object_set_new(o, "memory_bytes", json_u64(s->run->bytes));
     json_object_set(o, "notes", s->notes);
     json_object_set(o, "errors", s->errors);
@@ -201,10 +213,10 @@ static void latency_text(FILE *to, const char *name, const histogram_t *h, doubl
 static void books_text(const summary_t *s, FILE *to, const char *bold, const char *plain)
 {
     char name[48];
-    fprintf(to, "\n%sBooks%s%*s %-10s %14s %14s %13s %10s %6s %10s%s\n", bold, plain, 13, "", "health", "best bid", "best ask",
-            "levels", "diffs", "gaps", "trades", s->check ? "  oracle: checked, differ" : "");
+    fprintf(to, "\n%sBooks%s%*s %-10s %14s %14s %13s %10s %6s %10s%s\n", bold, plain, 13, "", "health", "best bid",
+            "best ask", "levels", "diffs", "gaps", "trades", s->check ? "  oracle: checked, differ" : "");
     for (uint32_t i = 0; i < s->feed_count; i++) {
-        const summary_feed_t *f = &s->feeds[i];
+        const summary_feed_t *f    = &s->feeds[i];
         const book_t         *book = engine_book(s->run->engine, f->ins->def.instrument_id);
         int64_t               bid, bid_qty, ask, ask_qty;
         char                  levels[32];
@@ -213,7 +225,8 @@ static void books_text(const summary_t *s, FILE *to, const char *bold, const cha
         snprintf(levels, sizeof levels, "%u,%u", book_level_count(book, SIDE_BUY), book_level_count(book, SIDE_SELL));
         fprintf(to, "  %-16s %-10s %14s %14s %13s %10" PRIu64 " %6" PRIu64 " %10" PRIu64, name,
                 feed_health_str(book_health(book)), bid_qty ? price(f->ins, bid).text : "-",
-                ask_qty ? price(f->ins, ask).text : "-", levels, f->stats.diffs_applied, f->stats.gaps, f->stats.trades);
+                ask_qty ? price(f->ins, ask).text : "-", levels, f->stats.diffs_applied, f->stats.gaps,
+                f->stats.trades);
         if (s->check) {
             fprintf(to, "  %" PRIu64 ", %" PRIu64, f->oracle.checked, f->oracle.mismatched);
         }
@@ -254,17 +267,17 @@ static void pnl_text(const summary_t *s, FILE *to, const char *bold, const char 
 void summary_text(const summary_t *s, FILE *to, bool colour)
 {
     const offline_counts_t *c = &s->run->counts;
-    const char             *bold = colour ? "\033[1m" : "", *plain = colour ? "\033[0m" : "", *red = colour ? "\033[31m" : "";
-    const double            wall = s->seconds_wall > 0 ? s->seconds_wall : 1;
-    size_t                  i;
-    json_t                 *text;
+    const char  *bold = colour ? "\033[1m" : "", *plain = colour ? "\033[0m" : "", *red = colour ? "\033[31m" : "";
+    const double wall = s->seconds_wall > 0 ? s->seconds_wall : 1;
+    size_t       i;
+    json_t      *text;
     fprintf(to, "%s%s%s: %" PRIu64 " %s, %.1f s of market in %.2f s (%.0f a second", bold, s->command, plain, s->events,
             s->bytes ? "lines" : "market events", s->seconds_market, s->seconds_wall, (double)s->events / wall);
     fprintf(to, s->bytes ? ", %.0f MB/s of text)\n" : ")\n", (double)s->bytes / wall / 1e6);
     books_text(s, to, bold, plain);
     fprintf(to,
-            "\n%sOrders%s  new %" PRIu64 "  replaced %" PRIu64 "  cancels %" PRIu64 "  fills %" PRIu64 "  rejected by the venue %" PRIu64
-            "  denied by risk %" PRIu64 "  open now %u\n",
+            "\n%sOrders%s  new %" PRIu64 "  replaced %" PRIu64 "  cancels %" PRIu64 "  fills %" PRIu64
+            "  rejected by the venue %" PRIu64 "  denied by risk %" PRIu64 "  open now %u\n",
             bold, plain, c->orders, c->replaces, c->cancels, c->fills, c->rejected, c->denied,
             order_open_count(engine_orders(s->run->engine)));
     for (uint32_t k = 0; k < OFFLINE_CODES; k++) {
@@ -278,16 +291,20 @@ void summary_text(const summary_t *s, FILE *to, bool colour)
         }
     }
     pnl_text(s, to, bold, plain);
-    fprintf(to, "\n%sLatency, us%s%*s %10s %10s %10s %10s %10s\n", bold, plain, 17, "", "count", "p50", "p99", "p99.9", "max");
-    latency_text(to, s->bytes ? "line in to outputs written" : "event to outputs written", s->run->event, s->ns_per_tsc);
+    fprintf(to, "\n%sLatency, us%s%*s %10s %10s %10s %10s %10s\n", bold, plain, 17, "", "count", "p50", "p99", "p99.9",
+            "max");
+    latency_text(to, s->bytes ? "line in to outputs written" : "event to outputs written", s->run->event,
+                 s->ns_per_tsc);
     latency_text(to, "the same, with an order", s->run->decide, s->ns_per_tsc);
     fprintf(to, "  on: parse%s, book, strategies, risk, order state, portfolio, output hash\n", s->bytes ? "" : " off");
     fprintf(to, "\nstate hash %016" PRIx64 "  output hash %016" PRIx64 "  memory %.1f MiB\n",
             engine_state_hash(s->run->engine), engine_output_hash(s->run->engine), (double)s->run->bytes / 1048576.0);
-    json_array_foreach(s->notes, i, text) {
+    json_array_foreach(s->notes, i, text)
+    {
         fprintf(to, "note: %s\n", json_string_value(text));
     }
-    json_array_foreach(s->errors, i, text) {
+    json_array_foreach(s->errors, i, text)
+    {
         fprintf(to, "%sfault: %s%s\n", red, json_string_value(text), plain);
     }
     fprintf(to, "\nnext: %s\n",

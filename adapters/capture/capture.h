@@ -4,8 +4,8 @@
  *   file 1 ─ gunzip ─ lines ─┼─▶ smallest receive time first ─▶ capture_next: ts_recv_ns, text, file, line number
  *   file k ─ gunzip ─ lines ─┘   (equal times: the file given first)
  *
- * A line is `<receive time, ns since the Unix epoch> <JSON>` and ends with '\n' (one '\r' before it is taken off). Files
- * are gzip (known by the first byte, several members allowed) or plain. Files that continue each other come out
+ * A line is `<receive time, ns since the Unix epoch> <JSON>` and ends with '\n' (one '\r' before it is taken off). A
+ * file is gzip (known by the first byte, several members allowed) or plain. Files that continue each other come out
  * one after the other, files that overlap in time are interleaved: both are the same merge.
  *
  * Owner    the caller; one thread. The object is private to the process and holds file descriptors: capture_close.

@@ -35,8 +35,8 @@ static err_t __attribute__((cold, noinline)) fail_number(scan_t *s, const scan_s
 {
     s->at  = num->text;
     s->err = err;
-    return err_set(err, "json: offset %zu: \"%.*s\": %s", scan_offset(s), (int)(num->len < 48 ? num->len : 48), num->text,
-                   why);
+    return err_set(err, "json: offset %zu: \"%.*s\": %s", scan_offset(s), (int)(num->len < 48 ? num->len : 48),
+                   num->text, why);
 }
 
 /* ---- bytes ------------------------------------------------------------------------------------------------------- */
@@ -69,8 +69,8 @@ static inline __m128i load16(const scan_t *s, const char *at)
     }
     const __m128i tail = _mm_loadu_si128((const __m128i *)(const void *)(s->end - 16));
     /* index 0x70 + j + (16 - left): the low four bits pick a byte, and from 0x80 on, behind the end, pshufb gives 0 */
-    const __m128i from = _mm_setr_epi8(0x70, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76, 0x77, 0x78, 0x79, 0x7a, 0x7b, 0x7c, 0x7d,
-                                       0x7e, 0x7f);
+    const __m128i from =
+        _mm_setr_epi8(0x70, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76, 0x77, 0x78, 0x79, 0x7a, 0x7b, 0x7c, 0x7d, 0x7e, 0x7f);
     return _mm_shuffle_epi8(tail, _mm_add_epi8(from, _mm_set1_epi8((char)(16 - left))));
 }
 
@@ -610,8 +610,9 @@ static err_t __attribute__((noinline)) decimal_exact(scan_t *s, unsigned exp, in
         return s->err;
     }
     const err_t err = decimal_parse(num.text, num.len, exp, out);
-    return err == ERR_OK ? err
-                         : fail_number(s, &num, err, err == ERR_SCALE ? "finer than the scale" : "does not fit an int64");
+    return err == ERR_OK
+               ? err
+               : fail_number(s, &num, err, err == ERR_SCALE ? "finer than the scale" : "does not fit an int64");
 }
 
 static err_t __attribute__((noinline)) u64_exact(scan_t *s, uint64_t *out)

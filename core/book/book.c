@@ -18,20 +18,34 @@ enum {
     EXPECT_DIFF          = BOOK_FLAG_FIRST,
     EXPECT_DIFF_PART     = 0,
     EXPECT_SNAPSHOT_PART = BOOK_FLAG_SNAPSHOT,
-    EXPECT_SNAPSHOT      = 255, /* matches no message: admit() decides */
+    EXPECT_SNAPSHOT      = 255, /* matches no flags */
     EXPECT_FLAGS         = BOOK_FLAG_FIRST | BOOK_FLAG_SNAPSHOT
 };
 
+/* book_t.state of a LIVE book between two messages: expect, health, reason as they lie (little endian). */
+#define STATE_ORDINARY ((uint64_t)EXPECT_DIFF | (uint64_t)FEED_LIVE << 32)
+
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-/* ---- where things lie --------------------------------------------------------------------------------------------- */
+/* ---- where things lie -------------------------------------------------------------------------------------------- */
 
 static inline size_t window_ticks(const book_t *book) { return (size_t)1 << book->window_log2; }
 static inline size_t far_slots(const book_t *book) { return (size_t)1 << book->far_log2; }
 
-static inline size_t qty_word(const book_t *book, size_t s, uint64_t pos) { return book->side[s].qty_word + pos; }
-static inline size_t bits0_word(const book_t *book, size_t s, uint64_t pos) { return book->side[s].bits0_word + (pos >> 6); }
-static inline size_t bits1_word(const book_t *book, size_t s, uint64_t pos) { return book->side[s].bits1_word + (pos >> 12); }
+static inline size_t qty_word(const book_t *book, size_t s, uint64_t pos)
+{
+    return book->side[s].qty_word + pos;
+}
+
+static inline size_t bits0_word(const book_t *book, size_t s, uint64_t pos)
+{
+    return book->side[s].bits0_word + (pos >> 6);
+}
+
+static inline size_t bits1_word(const book_t *book, size_t s, uint64_t pos)
+{
+    return book->side[s].bits1_word + (pos >> 12);
+}
 
 /* The words before far: by window size alone. */
 static inline size_t window_words(unsigned window_log2)
@@ -48,6 +62,7 @@ static void lay_out(book_t *book)
         book->side[s].qty_word   = (uint32_t)(s * ticks);
         book->side[s].bits0_word = (uint32_t)(2 * ticks + s * (ticks / 64));
         book->side[s].bits1_word = (uint32_t)(2 * (ticks + ticks / 64) + s * BITS1_WORDS);
+        book->side[s].top_word   = book->side[s].qty_word;
     }
 }
 
@@ -70,7 +85,7 @@ static bool cfg_sizes(const book_cfg_t *cfg, unsigned *window_log2, unsigned *fa
     return true;
 }
 
-/* ---- prices and tick indexes -------------------------------------------------------------------------------------- */
+/* ---- prices and tick indexes ------------------------------------------------------------------------------------- */
 
 /* One band: a division by an invariant that also proves that nothing remains. For odd d, x * d^-1 (mod 2^64) is x / d
  * when d divides x, and above (2^64 - 1) / d for any other x; a rotation instead of a shift does the same for the even
@@ -90,7 +105,7 @@ static void tick_prepare_one(book_t *book)
     book->tick_px0     = (uint64_t)(low * tick);
     book->tick_inverse = inverse;
     book->tick_shift   = shift;
-    book->tick_count   = span == UINT64_MAX ? UINT64_MAX : span + 1; /* all of int64: its last price goes the slow way */
+    book->tick_count   = span == UINT64_MAX ? UINT64_MAX : span + 1; /* all of int64: the last goes the slow way */
     book->tick_index0  = low;
 }
 
@@ -153,7 +168,7 @@ static inline int64_t pos_px(const book_t *book, size_t s, int64_t pos)
     return key_px(book, s, book->side[s].base + pos);
 }
 
-/* ---- the window --------------------------------------------------------------------------------------------------- */
+/* ---- the window -------------------------------------------------------------------------------------------------- */
 
 static inline int64_t bit_highest(uint64_t word)
 {
@@ -205,8 +220,10 @@ static inline int64_t window_top(const book_t *book, size_t s)
 
 static void top_set(book_t *book, size_t s, int64_t top)
 {
-    book->side[s].top    = top < 0 ? 0 : (uint64_t)top;
-    book->side[s].top_px = top < 0 ? 0 : pos_px(book, s, top);
+    book_side_t *side = &book->side[s];
+    side->top         = top < 0 ? 0 : (uint64_t)top;
+    side->top_word    = side->qty_word + side->top;
+    side->top_px      = top < 0 ? 0 : pos_px(book, s, top);
 }
 
 static void base_set(book_t *book, size_t s, int64_t base)
@@ -228,7 +245,7 @@ static void window_add(book_t *book, size_t s, uint64_t pos, uint64_t qty)
     }
 }
 
-/* Where a window must begin to hold key with a quarter of the window above it: the rest of a side lies below its best. */
+/* Where a window must begin to hold key with a quarter of itself above: the rest of a side lies below its best. */
 static int64_t window_base(const book_t *book, int64_t key)
 {
     const int64_t ticks = (int64_t)window_ticks(book);
@@ -236,7 +253,7 @@ static int64_t window_base(const book_t *book, int64_t key)
     return min_i64(base, INT64_MAX - ticks + 1);
 }
 
-/* ---- far levels --------------------------------------------------------------------------------------------------- */
+/* ---- far levels -------------------------------------------------------------------------------------------------- */
 
 /* A slot is {key, qty}: qty is 0 in an empty one and negative for an ask. Keys of the two sides may be equal. */
 static inline size_t far_home(const book_t *book, uint64_t key)
@@ -323,7 +340,7 @@ static bool far_best(const book_t *book, size_t s, int64_t limit, int64_t *key, 
     return found;
 }
 
-/* ---- sliding the window ------------------------------------------------------------------------------------------- */
+/* ---- sliding the window ------------------------------------------------------------------------------------------ */
 
 /* A better price than the window reaches: slide up to it. Levels that fall off the low end become far ones; when these
  * have no room, nothing is changed and the answer is false. */
@@ -369,7 +386,7 @@ static __attribute__((noinline)) void window_fall(book_t *book, size_t s)
     book_side_t *side = &book->side[s];
     int64_t      key  = 0;
     int64_t      qty  = 0;
-    const bool   some = far_best(book, s, INT64_MAX, &key, &qty); /* INT64_MAX itself cannot be far: nothing is better */
+    const bool   some = far_best(book, s, INT64_MAX, &key, &qty); /* INT64_MAX itself is never far */
     assert(some && side_empty(side));
     base_set(book, s, window_base(book, key));
     for (size_t slot = 0; slot < far_slots(book);) {
@@ -384,7 +401,7 @@ static __attribute__((noinline)) void window_fall(book_t *book, size_t s)
     }
 }
 
-/* ---- life --------------------------------------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------------------------------------- */
 
 size_t book_align(void)
 {
@@ -444,7 +461,7 @@ book_t *book_join(void *mem)
     return book;
 }
 
-/* ---- messages ----------------------------------------------------------------------------------------------------- */
+/* ---- messages ---------------------------------------------------------------------------------------------------- */
 
 static void book_break(book_t *book, feed_reason_t reason)
 {
@@ -464,11 +481,10 @@ static void book_clear(book_t *book)
     }
 }
 
-/* A message that does not simply follow the one before it: the first part of a snapshot, one to be passed over, or a
- * fault. ERR_OK: apply it. */
-static __attribute__((noinline)) err_t admit(book_t *book, const book_update_t *upd)
+/* May this part be applied? ERR_OK: it may, and the book was cleared when a snapshot begins. */
+static err_t admit(book_t *book, const book_update_t *upd)
 {
-    const uint64_t last  = book->rpt_seq;
+    const uint64_t due   = book->rpt_seq + 1;
     const uint32_t shown = upd->flags & EXPECT_FLAGS;
     book->rpt_seq        = upd->rpt_seq;
     if (shown != EXPECT_FLAGS && book->expect == EXPECT_SNAPSHOT) {
@@ -484,16 +500,20 @@ static __attribute__((noinline)) err_t admit(book_t *book, const book_update_t *
         book->health = FEED_RECOVERING;
         return ERR_OK;
     }
-    if (upd->rpt_seq != last + 1) {
+    if (upd->rpt_seq != due) {
         book_break(book, FEED_REASON_LOST);
         return err_set(ERR_GAP, "book %s: rpt_seq is %llu, and %llu was due", book->ins.symbol,
-                       (unsigned long long)upd->rpt_seq, (unsigned long long)last + 1);
+                       (unsigned long long)upd->rpt_seq, (unsigned long long)due);
     }
-    const uint32_t due = book->expect;
-    book_break(book, FEED_REASON_GARBLED);
-    return err_set(ERR_STATE, "book %s: rpt_seq %llu has flags %u where a %s%s was due", book->ins.symbol,
-                   (unsigned long long)upd->rpt_seq, upd->flags, due & BOOK_FLAG_FIRST ? "first" : "further",
-                   due & BOOK_FLAG_SNAPSHOT ? " part of a snapshot" : " part of a diff");
+    if (shown != book->expect) {
+        const uint32_t expect = book->expect;
+        book_break(book, FEED_REASON_GARBLED);
+        return err_set(ERR_STATE, "book %s: rpt_seq %llu has flags %u where a %s part of a %s was due",
+                       book->ins.symbol, (unsigned long long)upd->rpt_seq, upd->flags,
+                       expect & BOOK_FLAG_FIRST ? "first" : "further",
+                       expect & BOOK_FLAG_SNAPSHOT ? "snapshot" : "diff");
+    }
+    return ERR_OK;
 }
 
 /* Why a level was refused: the book breaks with it. */
@@ -584,17 +604,25 @@ static err_t level_apply(book_t *book, size_t s, const level_t *level)
     return ERR_OK;
 }
 
-/* The levels that nearly all are: valid, in the window, where neither the best level nor an upper bitmap changes. False,
- * and nothing is changed, for any other. What the branches ask is rarely so; whether a level comes or goes is a coin toss
- * that the processor would guess badly, and so that is arithmetic.
- *   top     one comparison says that the position is neither above the best level, nor the best level while that goes, nor
- *           outside the window: positions below it are large numbers here. An empty side (top 0) has no bits at all.
+/* Whole: clang would load the low byte alone, into a register that the level before still works on, and so put the
+ * levels of a message into one long chain. */
+static inline uint64_t load_u64(const uint64_t *from)
+{
+    return __atomic_load_n(from, __ATOMIC_RELAXED);
+}
+
+/* The levels that nearly all are: valid, in the window, where neither the best level nor an upper bitmap changes.
+ * False, and nothing is changed, for any other. What the branches ask is rarely so; whether a level comes or goes is a
+ * coin toss that the processor would guess badly, and so that is arithmetic.
+ *   top     one comparison says that the position is neither above the best level, nor the best level while that goes,
+ *           nor outside the window: positions below it are large numbers here. An empty side (top 0) has no bits.
  *   bits    a word without the level that comes or goes is not zero, neither before nor after */
 static inline bool level_fast(book_t *book, size_t s, const level_t *level)
 {
     const book_side_t *side    = &book->side[s];
     const uint64_t     product = ((uint64_t)level->px - book->tick_px0) * book->tick_inverse;
-    const uint64_t     q       = product >> (book->tick_shift & 63) | product << (-book->tick_shift & 63);
+    const uint64_t     shift   = load_u64(&book->tick_shift);
+    const uint64_t     q       = product >> (shift & 63) | product << (-shift & 63);
     const uint64_t     pos     = (q ^ -(uint64_t)s) + side->origin;
     const int64_t      qty     = level->qty;
     if (unlikely(q >= book->tick_count || pos >= side->top + (qty != 0) || qty < 0)) {
@@ -602,7 +630,7 @@ static inline bool level_fast(book_t *book, size_t s, const level_t *level)
     }
     uint64_t      *cell   = &book->words[side->qty_word + pos];
     uint64_t      *bits   = &book->words[side->bits0_word + (pos >> 6)];
-    const uint64_t toggle = (uint64_t)((*cell == 0) != (qty == 0)) << (pos & 63);
+    const uint64_t toggle = ((*cell - 1) ^ ((uint64_t)qty - 1)) >> 63 << (pos & 63); /* top bit of x - 1: x is 0 */
     if (unlikely((*bits & ~toggle) == 0)) {
         return false;
     }
@@ -611,67 +639,56 @@ static inline bool level_fast(book_t *book, size_t s, const level_t *level)
     return true;
 }
 
+/* 0 for a bid, 1 for an ask; a subtraction, for what a comparison leaves is one byte of a register (see load_u64). */
+static inline size_t side_of(const level_t *level, const level_t *asks)
+{
+    return (size_t)(level - asks) >> 63 ^ 1;
+}
+
 static inline level_t best_of(const book_t *book, size_t s)
 {
     const book_side_t *side = &book->side[s];
-    return (level_t){.px = side->top_px, .qty = (int64_t)book->words[side->qty_word + side->top]};
+    return (level_t){.px = side->top_px, .qty = (int64_t)book->words[side->top_word]};
 }
 
-static __attribute__((noinline)) err_t crossed_fault(book_t *book)
-{
-    book_break(book, FEED_REASON_CROSSED);
-    return err_set(ERR_CROSSED, "book %s: after rpt_seq %llu the bid is %lld, limit below the ask %lld",
-                   book->ins.symbol, (unsigned long long)book->rpt_seq, (long long)book->side[0].top_px,
-                   (long long)book->side[1].top_px);
-}
-
-/* One by one, so that compilers do not gather neighbours into a vector register first: that costs more than the stores. */
-static inline void store_i64(int64_t *to, int64_t value)
-{
-    __atomic_store_n(to, value, __ATOMIC_RELAXED);
-}
-
-/* Without it gcc loads the head's constants into more registers than there are, before a loop that most often runs once,
- * and a message of one level takes half as long again. */
+/* Without it gcc loads the head's constants into more registers than there are, before a loop that often runs once, and
+ * a message of one level takes half as long again. */
 static inline void keep_in_memory(void)
 {
     __asm__ volatile("" ::: "memory");
 }
 
-/* After the last level of a part. */
-static inline err_t part_end(book_t *book, const book_update_t *upd, int64_t mono_ns)
+/* After the last level of any part. */
+static __attribute__((noinline)) err_t part_end(book_t *book, const book_update_t *upd, int64_t mono_ns)
 {
-    if (unlikely((upd->flags & BOOK_FLAG_LAST) == 0)) {
+    if ((upd->flags & BOOK_FLAG_LAST) == 0) {
         book->expect = upd->flags & BOOK_FLAG_SNAPSHOT ? EXPECT_SNAPSHOT_PART : EXPECT_DIFF_PART;
         return ERR_OK;
     }
     const level_t bid = best_of(book, 0);
     const level_t ask = best_of(book, 1);
-    if (unlikely(bid.px >= ask.px)) { /* or a side is empty, and its price 0 */
-        if (bid.qty != 0 && ask.qty != 0) {
-            return crossed_fault(book);
-        }
+    if (bid.px >= ask.px && bid.qty != 0 && ask.qty != 0) {
+        book_break(book, FEED_REASON_CROSSED);
+        return err_set(ERR_CROSSED, "book %s: after rpt_seq %llu the bid is %lld, limit below the ask %lld",
+                       book->ins.symbol, (unsigned long long)upd->rpt_seq, (long long)bid.px, (long long)ask.px);
     }
-    store_i64(&book->best[0].px, bid.px);
-    store_i64(&book->best[0].qty, bid.qty);
-    store_i64(&book->best[1].px, ask.px);
-    store_i64(&book->best[1].qty, ask.qty);
-    store_i64(&book->updated_mono_ns, mono_ns);
-    book->venue_seq = upd->venue_seq;
-    book->expect    = EXPECT_DIFF;
-    book->health    = FEED_LIVE;
-    book->reason    = FEED_REASON_NONE;
-    book->reserved  = 0; /* completes an 8-byte store */
+    book->best[0]         = bid;
+    book->best[1]         = ask;
+    book->updated_mono_ns = mono_ns;
+    book->venue_seq       = upd->venue_seq;
+    book->expect          = EXPECT_DIFF;
+    book->health          = FEED_LIVE;
+    book->reason          = FEED_REASON_NONE;
     return ERR_OK;
 }
 
-/* From a level on, when something out of the ordinary came. */
+/* From a level on, whatever comes. */
 static __attribute__((noinline)) err_t part_rest(book_t *book, const book_update_t *upd, const level_t *level,
                                                  const level_t *asks, int64_t mono_ns)
 {
     const level_t *const end = asks + upd->ask_count;
     for (; level < end; level++) {
-        const size_t s   = level >= asks;
+        const size_t s   = side_of(level, asks);
         const err_t  err = level_fast(book, s, level) ? ERR_OK : level_apply(book, s, level);
         if (err != ERR_OK) {
             return err;
@@ -680,30 +697,38 @@ static __attribute__((noinline)) err_t part_rest(book_t *book, const book_update
     return part_end(book, upd, mono_ns);
 }
 
-static __attribute__((noinline)) err_t part_other(book_t *book, const book_update_t *upd, const level_t *levels,
+/* Any part: admitted or not. */
+static __attribute__((noinline)) err_t part_apply(book_t *book, const book_update_t *upd, const level_t *levels,
                                                   int64_t mono_ns)
 {
     const err_t err = admit(book, upd);
     return err != ERR_OK ? err : part_rest(book, upd, levels, levels + upd->bid_count, mono_ns);
 }
 
-/* The ordinary: the next part in turn, all its levels fast. It calls nothing, which keeps it in few registers. */
+/* The ordinary: a whole message, next in turn, for a LIVE book, all its levels fast. Anything else is left to the
+ * functions above, at the point where it shows. This one calls nothing else, which keeps it in few registers. */
 err_t book_apply(book_t *book, const book_update_t *upd, const level_t *levels, int64_t mono_ns)
 {
     const level_t *const asks = levels + upd->bid_count;
     const level_t *const end  = asks + upd->ask_count;
-    if (unlikely((upd->flags & EXPECT_FLAGS) != book->expect || upd->rpt_seq != book->rpt_seq + 1 ||
+    if (unlikely(upd->flags != (BOOK_FLAG_FIRST | BOOK_FLAG_LAST) || book->state != STATE_ORDINARY ||
+                 upd->rpt_seq != book->rpt_seq + 1 ||
                  end > levels + BOOK_UPDATE_MAX_LEVELS)) {
-        return part_other(book, upd, levels, mono_ns);
+        return part_apply(book, upd, levels, mono_ns);
     }
     book->rpt_seq = upd->rpt_seq;
     for (const level_t *level = levels; level < end; level++) {
-        if (unlikely(!level_fast(book, level >= asks, level))) {
+        if (unlikely(!level_fast(book, side_of(level, asks), level))) {
             return part_rest(book, upd, level, asks, mono_ns);
         }
         keep_in_memory();
     }
-    return part_end(book, upd, mono_ns);
+    /* No best price moved, so the book is no more crossed than before: only the quantities there may be new. */
+    book->best[0].qty     = best_of(book, 0).qty;
+    book->best[1].qty     = best_of(book, 1).qty;
+    book->updated_mono_ns = mono_ns;
+    book->venue_seq       = upd->venue_seq;
+    return ERR_OK;
 }
 
 err_t book_feed(book_t *book, const feed_state_t *state, int64_t mono_ns)
@@ -738,7 +763,7 @@ bool book_age(book_t *book, int64_t mono_ns, int64_t max_age_ns)
     return true;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 uint32_t book_level_count(const book_t *book, side_t side)
 {
@@ -824,14 +849,31 @@ static __attribute__((noinline)) uint32_t far_levels(const book_t *book, size_t 
     return count;
 }
 
+/* The best levels of the window, word by word: prices in one band are counted down from the best one. */
+static uint32_t window_levels(const book_t *book, size_t s, level_t *out, uint32_t max)
+{
+    const book_side_t *side  = &book->side[s];
+    const uint64_t     tick  = book->ins.band_count > 1 ? 0 : (uint64_t)book->ins.bands[0].tick;
+    const uint64_t     step  = s == 0 ? tick : -tick; /* modulo 2^64: two prices may be further apart than int64 */
+    const uint64_t    *qty   = &book->words[side->qty_word];
+    const uint64_t     px0   = (uint64_t)side->top_px - side->top * step;
+    uint32_t           count = 0;
+    for (int64_t pos = window_top(book, s); pos >= 0 && count < max; pos = window_below(book, s, pos)) {
+        const int64_t first = pos & ~63LL;
+        uint64_t      word  = book->words[bits0_word(book, s, (uint64_t)pos)] & (((uint64_t)2 << (pos & 63)) - 1);
+        for (; word != 0 && count < max; word ^= (uint64_t)1 << (pos & 63)) {
+            pos          = first + bit_highest(word);
+            out[count++] = (level_t){.px  = step != 0 ? (int64_t)(px0 + (uint64_t)pos * step) : pos_px(book, s, pos),
+                                     .qty = (int64_t)qty[pos]};
+        }
+    }
+    return count;
+}
+
 uint32_t book_levels(const book_t *book, side_t side, level_t *out, uint32_t max)
 {
     const size_t s     = side == SIDE_SELL;
-    uint32_t     count = 0;
-    for (int64_t pos = window_top(book, s); pos >= 0 && count < max; pos = window_below(book, s, pos)) {
-        out[count++] = (level_t){.px  = pos_px(book, s, pos),
-                                 .qty = (int64_t)book->words[qty_word(book, s, (uint64_t)pos)]};
-    }
+    uint32_t     count = window_levels(book, s, out, max);
     if (count < max && book->side[s].far_count != 0) {
         count += far_levels(book, s, out + count, max - count);
     }

@@ -15,6 +15,7 @@ typedef struct ins_state { /* what the engine keeps of an instrument beside its 
     trade_t      last; /* trade_id 0 and px 0 before the first */
     top_t        quote;
     int64_t      last_mono_ns;
+    int64_t      quote_mono_ns;
     int64_t      mark_bid, mark_ask; /* best prices of the last mark */
     uint8_t      marked;
     uint8_t      health; /* as last told to strategies */
@@ -45,6 +46,7 @@ typedef struct engine_state { /* head of the arena */
     uint32_t        accounts_max, strategy_count;
     uint32_t        kill_count, reserved;
     int64_t         stale_ns;
+    int64_t         day; /* UTC, since the epoch */
     uint64_t        seq;
     uint64_t        output_hash;
     uint64_t        minted; /* ClOrdIDs of the engine itself */
@@ -76,23 +78,24 @@ static uint64_t up(uint64_t n)
 
 static order_cfg_t order_cfg_of(const engine_cfg_t *cfg)
 {
-    return (order_cfg_t){.orders_max = cfg->orders_max, .fills_max = cfg->fills_max, .instruments_max = cfg->instruments_max};
+    return (order_cfg_t){
+        .orders_max = cfg->orders_max, .fills_max = cfg->fills_max, .instruments_max = cfg->instruments_max};
 }
 
 static risk_cfg_t risk_cfg_of(const engine_cfg_t *cfg)
 {
-    risk_cfg_t risk = cfg->risk;
-    risk.accounts_max = cfg->accounts_max;
+    risk_cfg_t risk      = cfg->risk;
+    risk.accounts_max    = cfg->accounts_max;
     risk.instruments_max = cfg->instruments_max;
-    risk.strategies_max = cfg->strategy_count ? cfg->strategy_count : 1;
+    risk.strategies_max  = cfg->strategy_count ? cfg->strategy_count : 1;
     return risk;
 }
 
 /* One place says where everything lies: footprint and new both come here. false = a sentence was set. */
 static bool layout(const engine_cfg_t *cfg, engine_state_t *s)
 {
-    const order_cfg_t     order = order_cfg_of(cfg);
-    const risk_cfg_t      risk = risk_cfg_of(cfg);
+    const order_cfg_t     order     = order_cfg_of(cfg);
+    const risk_cfg_t      risk      = risk_cfg_of(cfg);
     const portfolio_cfg_t portfolio = {.accounts_max = cfg->accounts_max, .instruments_max = cfg->instruments_max};
     if (cfg->epoch < 1 || cfg->epoch > CL_ORD_ID_EPOCH_MAX || cfg->strategy_count > ENGINE_STRATEGIES_MAX ||
         cfg->tenant_id == 0 || cfg->stale_ns <= 0) {
@@ -105,17 +108,17 @@ static bool layout(const engine_cfg_t *cfg, engine_state_t *s)
     if (!order_bytes || !risk_bytes || !portfolio_bytes || !book_bytes) {
         return false;
     }
-    uint64_t at = up(sizeof *s);
-    s->ins_off = at;
-    at = up(at + sizeof(ins_state_t) * (cfg->instruments_max + 1ull));
-    s->account_off = at;
-    at = up(at + sizeof(account_state_t) * (cfg->accounts_max + 1ull));
-    s->order_off = at;
-    at = up(at + order_bytes);
-    s->risk_off = at;
-    at = up(at + risk_bytes);
+    uint64_t at      = up(sizeof *s);
+    s->ins_off       = at;
+    at               = up(at + sizeof(ins_state_t) * (cfg->instruments_max + 1ull));
+    s->account_off   = at;
+    at               = up(at + sizeof(account_state_t) * (cfg->accounts_max + 1ull));
+    s->order_off     = at;
+    at               = up(at + order_bytes);
+    s->risk_off      = at;
+    at               = up(at + risk_bytes);
     s->portfolio_off = at;
-    at = up(at + portfolio_bytes);
+    at               = up(at + portfolio_bytes);
     for (uint32_t i = 0; i < cfg->strategy_count; i++) {
         const strategy_ops_t *ops = cfg->strategies[i].ops;
         if (!ops || ops->abi_version != STRATEGY_ABI_VERSION || ops->state_bytes > STRATEGY_STATE_MAX ||
@@ -125,11 +128,11 @@ static bool layout(const engine_cfg_t *cfg, engine_state_t *s)
             return false;
         }
         s->strategies[i].state_off = at;
-        at = up(at + ops->state_bytes);
+        at                         = up(at + ops->state_bytes);
     }
     s->book_bytes = up(book_bytes);
-    s->book_off = at;
-    s->bytes = at + s->book_bytes * cfg->instruments_max;
+    s->book_off   = at;
+    s->bytes      = at + s->book_bytes * cfg->instruments_max;
     return true;
 }
 
@@ -158,15 +161,15 @@ void *engine_new(void *mem, const engine_cfg_t *cfg)
     }
     char *base = mem;
     memset(base + s->ins_off, 0, s->order_off - s->ins_off);
-    s->epoch = cfg->epoch;
-    s->tenant_id = cfg->tenant_id;
-    s->instruments_max = cfg->instruments_max;
-    s->accounts_max = cfg->accounts_max;
-    s->strategy_count = cfg->strategy_count;
-    s->stale_ns = cfg->stale_ns;
-    s->book_cfg = cfg->book;
-    const order_cfg_t     order = order_cfg_of(cfg);
-    const risk_cfg_t      risk = risk_cfg_of(cfg);
+    s->epoch                        = cfg->epoch;
+    s->tenant_id                    = cfg->tenant_id;
+    s->instruments_max              = cfg->instruments_max;
+    s->accounts_max                 = cfg->accounts_max;
+    s->strategy_count               = cfg->strategy_count;
+    s->stale_ns                     = cfg->stale_ns;
+    s->book_cfg                     = cfg->book;
+    const order_cfg_t     order     = order_cfg_of(cfg);
+    const risk_cfg_t      risk      = risk_cfg_of(cfg);
     const portfolio_cfg_t portfolio = {.accounts_max = cfg->accounts_max, .instruments_max = cfg->instruments_max};
     if (!order_new(base + s->order_off, &order) || !risk_new(base + s->risk_off, &risk) ||
         !portfolio_new(base + s->portfolio_off, &portfolio)) {
@@ -175,11 +178,11 @@ void *engine_new(void *mem, const engine_cfg_t *cfg)
     risk_t *gate = risk_join(base + s->risk_off);
     for (uint32_t i = 0; i < cfg->strategy_count; i++) {
         strategy_slot_t      *slot = &s->strategies[i];
-        const strategy_ops_t *ops = cfg->strategies[i].ops;
+        const strategy_ops_t *ops  = cfg->strategies[i].ops;
         strcpy(slot->name, ops->name);
-        slot->cfg = cfg->strategies[i].cfg;
+        slot->cfg             = cfg->strategies[i].cfg;
         slot->cfg.strategy_id = i + 1;
-        slot->state_bytes = ops->state_bytes;
+        slot->state_bytes     = ops->state_bytes;
         memset(base + slot->state_off, 0, ops->state_bytes);
         if (ops->init(base + slot->state_off, &slot->cfg) != ERR_OK ||
             risk_strategy_open(gate, i + 1, cfg->tenant_id, ops->abi_version) != ERR_OK) {
@@ -194,18 +197,18 @@ void *engine_new(void *mem, const engine_cfg_t *cfg)
 
 engine_t *engine_join(void *handle, void *mem)
 {
-    engine_t       *e = handle;
-    engine_state_t *s = mem;
+    engine_t       *e    = handle;
+    engine_state_t *s    = mem;
     char           *base = mem;
     if (s->magic != ENGINE_MAGIC) {
         err_set(ERR_STATE, "engine: no engine in this memory");
         return NULL;
     }
-    *e = (engine_t){.s = s,
-                    .ins = (ins_state_t *)(void *)(base + s->ins_off),
-                    .accounts = (account_state_t *)(void *)(base + s->account_off),
-                    .orders = order_join(base + s->order_off),
-                    .risk = risk_join(base + s->risk_off),
+    *e = (engine_t){.s         = s,
+                    .ins       = (ins_state_t *)(void *)(base + s->ins_off),
+                    .accounts  = (account_state_t *)(void *)(base + s->account_off),
+                    .orders    = order_join(base + s->order_off),
+                    .risk      = risk_join(base + s->risk_off),
                     .portfolio = portfolio_join(base + s->portfolio_off)};
     for (uint32_t i = 0; i < s->strategy_count; i++) {
         e->ops[i] = strategy_find(s->strategies[i].name);
@@ -234,7 +237,7 @@ static void emit(engine_t *e, msg_type_t type, const void *body)
     engine_out_t  *out = e->out;
     assert(out->len + sizeof(out_rec_t) + len <= out->cap);
     out_rec_t *rec = (out_rec_t *)(void *)(out->buf + out->len);
-    *rec = (out_rec_t){.type = (uint16_t)type, .len = len};
+    *rec           = (out_rec_t){.type = (uint16_t)type, .len = len};
     memcpy(rec + 1, body, len);
     e->s->output_hash = hash_bytes(e->s->output_hash, rec, sizeof *rec + len);
     out->len += (uint32_t)sizeof *rec + len;
@@ -256,18 +259,41 @@ const out_rec_t *engine_out_next(const engine_out_t *out, uint32_t *pos)
     return rec;
 }
 
+/* ---- best bid and offer -------------------------------------------------------------------------------------------
+ */
+/* The venue tells its best quotes in two streams, diffs of the book and quotes, numbered alike: the one with the larger
+ * update id is the newer. A quote never stands in for a book that is not LIVE. */
+static bool quote_leads(const ins_state_t *ins, const book_t *book)
+{
+    return ins->quote.venue_seq > book_venue_seq(book) && book_health(book) == FEED_LIVE;
+}
+
+static bool best_view(const engine_t *e, uint32_t id, top_t *out, int64_t *mono_ns)
+{
+    const ins_state_t *ins  = &e->ins[id];
+    const book_t      *book = book_of(e, id);
+    if (quote_leads(ins, book)) {
+        *out     = ins->quote;
+        *mono_ns = ins->quote_mono_ns;
+        return true;
+    }
+    *mono_ns = book_updated_mono_ns(book);
+    return book_best(book, &out->bid_px, &out->bid_qty, &out->ask_px, &out->ask_qty);
+}
+
 /* ---- requests: the one way to a venue ---------------------------------------------------------------------------- */
 static void market_view(const engine_t *e, uint32_t id, risk_md_t *md)
 {
-    const ins_state_t *ins = &e->ins[id];
-    const book_t      *book = book_of(e, id);
-    int64_t            bid_qty, ask_qty;
+    const ins_state_t  *ins    = &e->ins[id];
+    const feed_health_t health = book_health(book_of(e, id));
+    top_t               best;
     *md = (risk_md_t){.last_px = ins->last.px, .last_mono_ns = ins->last_mono_ns, .has_last = ins->has_last};
-    book_best(book, &md->bid_px, &bid_qty, &md->ask_px, &ask_qty);
-    md->book_mono_ns = book_updated_mono_ns(book);
-    md->has_bid = bid_qty > 0;
-    md->has_ask = ask_qty > 0;
-    md->feed_gap = book_health(book) == FEED_BROKEN || book_health(book) == FEED_RECOVERING;
+    best_view(e, id, &best, &md->book_mono_ns);
+    md->bid_px   = best.bid_px;
+    md->ask_px   = best.ask_px;
+    md->has_bid  = best.bid_qty > 0;
+    md->has_ask  = best.ask_qty > 0;
+    md->feed_gap = health == FEED_BROKEN || health == FEED_RECOVERING;
 }
 
 static uint16_t request(engine_t *e, const order_req_t *req)
@@ -279,15 +305,23 @@ static uint16_t request(engine_t *e, const order_req_t *req)
     if (ins) {
         market_view(e, req->instrument_id, &md);
     }
-    const risk_in_t in = {.req = req, .ins = ins ? &ins->ins : NULL, .md = ins ? &md : NULL,
-                          .target = row == ORDER_NONE ? NULL : order_at(e->orders, row), .orders = e->orders,
-                          .now = e->now, .order_seq = e->s->seq};
+    const risk_in_t in = {.req       = req,
+                          .ins       = ins ? &ins->ins : NULL,
+                          .md        = ins ? &md : NULL,
+                          .target    = row == ORDER_NONE ? NULL : order_at(e->orders, row),
+                          .orders    = e->orders,
+                          .now       = e->now,
+                          .order_seq = e->s->seq};
     risk_check(e->risk, &in, &result);
     emit(e, MSG_VERDICT, &result.verdict);
     for (uint32_t i = 0; i < result.soft_count; i++) {
         const risk_soft_t *soft = &result.soft[i];
-        emit_alarm(e, (alarm_t){.kind = ALARM_SOFT_LIMIT, .code = soft->code, .observed = soft->observed,
-                                .limit = soft->limit, .cl_ord_id = req->cl_ord_id, .account_id = req->account_id,
+        emit_alarm(e, (alarm_t){.kind          = ALARM_SOFT_LIMIT,
+                                .code          = soft->code,
+                                .observed      = soft->observed,
+                                .limit         = soft->limit,
+                                .cl_ord_id     = req->cl_ord_id,
+                                .account_id    = req->account_id,
                                 .instrument_id = req->instrument_id});
     }
     if (result.verdict.code != 0) {
@@ -299,7 +333,7 @@ static uint16_t request(engine_t *e, const order_req_t *req)
         sent.px = result.px;
         if (req->ord_type == ORD_TYPE_MARKET) { /* leaves as a limit at the collar, and never rests */
             sent.ord_type = ORD_TYPE_LIMIT;
-            sent.tif = req->tif == TIF_FOK ? TIF_FOK : TIF_IOC;
+            sent.tif      = req->tif == TIF_FOK ? TIF_FOK : TIF_IOC;
         }
         order_open(e->orders, &sent, result.px_value, e->now);
         break;
@@ -307,11 +341,8 @@ static uint16_t request(engine_t *e, const order_req_t *req)
         sent.px = result.px;
         order_replace_sent(e->orders, row, result.px, result.px_value, req->qty);
         break;
-    case ORDER_ACTION_CANCEL:
-        order_cancel_sent(e->orders, row);
-        break;
-    case ORDER_ACTION_NONE:
-        assert(!"risk passed a request without an action");
+    case ORDER_ACTION_CANCEL: order_cancel_sent(e->orders, row); break;
+    case ORDER_ACTION_NONE: assert(req->action != ORDER_ACTION_NONE); /* risk passes no request without an action */
     }
     emit(e, MSG_ORDER_REQUEST, &sent);
     return 0;
@@ -336,9 +367,16 @@ static bool ctx_top(const strategy_ctx_t *ctx, uint32_t id, strategy_top_t *out)
         return false;
     }
     const book_t *book = book_of(e, id);
-    out->bid_count = book_level_count(book, SIDE_BUY);
-    out->ask_count = book_level_count(book, SIDE_SELL);
-    return book_best(book, &out->bid_px, &out->bid_qty, &out->ask_px, &out->ask_qty);
+    top_t         best;
+    int64_t       mono_ns;
+    const bool    live = best_view(e, id, &best, &mono_ns);
+    *out               = (strategy_top_t){.bid_count = book_level_count(book, SIDE_BUY),
+                                          .ask_count = book_level_count(book, SIDE_SELL),
+                                          .bid_px    = best.bid_px,
+                                          .bid_qty   = best.bid_qty,
+                                          .ask_px    = best.ask_px,
+                                          .ask_qty   = best.ask_qty};
+    return live;
 }
 
 static int64_t ctx_position(const strategy_ctx_t *ctx, uint32_t id)
@@ -350,45 +388,45 @@ static int64_t ctx_position(const strategy_ctx_t *ctx, uint32_t id)
 /* What every action of a strategy has in common: its identity is the engine's to fill in, never the strategy's. */
 static uint16_t act(const strategy_ctx_t *ctx, order_req_t *req)
 {
-    engine_t        *e = host_of(ctx);
+    engine_t        *e    = host_of(ctx);
     strategy_slot_t *slot = &e->s->strategies[ctx->strategy_id - 1];
     if (e->actions++ >= STRATEGY_ACTIONS_MAX) {
         return RISK_INTERNAL;
     }
-    req->cl_ord_id = cl_ord_id_make(e->s->epoch, ctx->strategy_id, ++slot->minted);
-    req->tenant_id = e->s->tenant_id;
-    req->account_id = slot->cfg.account_id;
-    req->strategy_id = ctx->strategy_id;
+    req->cl_ord_id       = cl_ord_id_make(e->s->epoch, ctx->strategy_id, ++slot->minted);
+    req->tenant_id       = e->s->tenant_id;
+    req->account_id      = slot->cfg.account_id;
+    req->strategy_id     = ctx->strategy_id;
     req->created_mono_ns = e->now.mono_ns;
-    req->reserved = 0;
+    req->reserved        = 0;
     return request(e, req);
 }
 
 static uint16_t ctx_order_new(const strategy_ctx_t *ctx, const order_req_t *req, uint64_t *cl_ord_id)
 {
-    order_req_t copy = *req;
-    copy.action = ORDER_ACTION_NEW;
+    order_req_t copy    = *req;
+    copy.action         = ORDER_ACTION_NEW;
     copy.orig_cl_ord_id = 0;
     const uint16_t code = act(ctx, &copy);
-    *cl_ord_id = copy.cl_ord_id;
+    *cl_ord_id          = copy.cl_ord_id;
     return code;
 }
 
 /* A replace or cancel names the order; the rest of the request is the order's own. */
 static uint16_t change(const strategy_ctx_t *ctx, order_action_t action, uint64_t orig, int64_t px, int64_t qty)
 {
-    const engine_t *e = host_of(ctx);
+    const engine_t *e   = host_of(ctx);
     order_req_t     req = {.action = (uint8_t)action, .orig_cl_ord_id = orig, .px = px, .qty = qty};
     const uint32_t  row = order_find(e->orders, orig);
     if (row != ORDER_NONE) {
         const order_t *order = order_at(e->orders, row);
-        req.instrument_id = order->instrument_id;
-        req.side = order->side;
-        req.ord_type = order->ord_type;
-        req.tif = order->tif;
-        req.exec_inst = order->exec_inst;
-        req.corr_hi = order->corr_hi;
-        req.corr_lo = order->corr_lo;
+        req.instrument_id    = order->instrument_id;
+        req.side             = order->side;
+        req.ord_type         = order->ord_type;
+        req.tif              = order->tif;
+        req.exec_inst        = order->exec_inst;
+        req.corr_hi          = order->corr_hi;
+        req.corr_lo          = order->corr_lo;
     }
     return act(ctx, &req);
 }
@@ -406,10 +444,16 @@ static uint16_t ctx_order_cancel(const strategy_ctx_t *ctx, uint64_t orig)
 static strategy_ctx_t ctx_for(engine_t *e, uint32_t slot)
 {
     e->actions = 0;
-    return (strategy_ctx_t){.abi_version = STRATEGY_ABI_VERSION, .strategy_id = slot + 1, .now = e->now, .host = e,
-                            .instrument = ctx_instrument, .top = ctx_top, .position = ctx_position,
-                            .order_new = ctx_order_new, .order_replace = ctx_order_replace,
-                            .order_cancel = ctx_order_cancel};
+    return (strategy_ctx_t){.abi_version   = STRATEGY_ABI_VERSION,
+                            .strategy_id   = slot + 1,
+                            .now           = e->now,
+                            .host          = e,
+                            .instrument    = ctx_instrument,
+                            .top           = ctx_top,
+                            .position      = ctx_position,
+                            .order_new     = ctx_order_new,
+                            .order_replace = ctx_order_replace,
+                            .order_cancel  = ctx_order_cancel};
 }
 
 static void *state_of(const engine_t *e, uint32_t slot)
@@ -436,7 +480,7 @@ static void tell_book(engine_t *e, uint32_t id)
 
 static void tell_feed(engine_t *e, uint32_t id)
 {
-    ins_state_t  *ins = &e->ins[id];
+    ins_state_t  *ins    = &e->ins[id];
     const uint8_t health = (uint8_t)book_health(book_of(e, id)), before = ins->health;
     if (health == before) {
         return;
@@ -446,8 +490,10 @@ static void tell_feed(engine_t *e, uint32_t id)
         portfolio_mark_stale(e->portfolio, id);
     }
     if (before == FEED_LIVE || health == FEED_BROKEN) { /* a first snapshot on its way is no news for a person */
-        emit_alarm(e, (alarm_t){.kind = ALARM_FEED, .code = (uint16_t)book_reason(book_of(e, id)), .instrument_id = id,
-                                .observed = health});
+        emit_alarm(e, (alarm_t){.kind          = ALARM_FEED,
+                                .code          = (uint16_t)book_reason(book_of(e, id)),
+                                .instrument_id = id,
+                                .observed      = health});
     }
     for (uint32_t i = 0; i < e->s->strategy_count; i++) {
         if (e->ops[i]->on_feed && sees(e, i, ins)) {
@@ -473,12 +519,20 @@ static bool in_scope(const engine_t *e, const control_t *kill, const order_t *or
 
 static void cancel_by_engine(engine_t *e, const order_t *order)
 {
-    const order_req_t req = {.cl_ord_id = cl_ord_id_make(e->s->epoch, ORIGIN_ENGINE, ++e->s->minted),
-                             .orig_cl_ord_id = order->cl_ord_id, .corr_hi = order->corr_hi, .corr_lo = order->corr_lo,
-                             .tenant_id = order->tenant_id, .account_id = order->account_id,
-                             .strategy_id = order->strategy_id, .instrument_id = order->instrument_id,
-                             .created_mono_ns = e->now.mono_ns, .action = ORDER_ACTION_CANCEL, .side = order->side,
-                             .ord_type = order->ord_type, .tif = order->tif, .exec_inst = order->exec_inst};
+    const order_req_t req = {.cl_ord_id       = cl_ord_id_make(e->s->epoch, ORIGIN_ENGINE, ++e->s->minted),
+                             .orig_cl_ord_id  = order->cl_ord_id,
+                             .corr_hi         = order->corr_hi,
+                             .corr_lo         = order->corr_lo,
+                             .tenant_id       = order->tenant_id,
+                             .account_id      = order->account_id,
+                             .strategy_id     = order->strategy_id,
+                             .instrument_id   = order->instrument_id,
+                             .created_mono_ns = e->now.mono_ns,
+                             .action          = ORDER_ACTION_CANCEL,
+                             .side            = order->side,
+                             .ord_type        = order->ord_type,
+                             .tif             = order->tif,
+                             .exec_inst       = order->exec_inst};
     request(e, &req);
 }
 
@@ -487,7 +541,7 @@ static void sweep(engine_t *e)
     uint32_t sent = 0;
     for (uint32_t row = order_first(e->orders), next; row != ORDER_NONE && sent < ENGINE_SWEEP_MAX; row = next) {
         const order_t *order = order_at(e->orders, row);
-        next = order_next(e->orders, row);
+        next                 = order_next(e->orders, row);
         if (!order_is_open(order) || (order->flags & ORDER_PENDING_CANCEL)) {
             continue;
         }
@@ -504,25 +558,26 @@ static void sweep(engine_t *e)
 static void kill_set(engine_t *e, const control_t *control)
 {
     uint32_t at = 0;
-    while (at < e->s->kill_count && (e->s->kills[at].scope_type != control->scope_type ||
-                                     e->s->kills[at].scope_id != control->scope_id)) {
+    while (at < e->s->kill_count &&
+           (e->s->kills[at].scope_type != control->scope_type || e->s->kills[at].scope_id != control->scope_id)) {
         at++;
     }
     if (control->value && at == e->s->kill_count) {
         if (at == ENGINE_KILLS_MAX) { /* more scopes than we can name: all of them */
             e->s->kill_count = 1;
-            e->s->kills[0] = (control_t){.kind = CONTROL_KILL, .scope_type = SCOPE_GLOBAL, .value = 1};
+            e->s->kills[0]   = (control_t){.kind = CONTROL_KILL, .scope_type = SCOPE_GLOBAL, .value = 1};
             risk_control(e->risk, &e->s->kills[0]);
         } else {
             e->s->kills[e->s->kill_count++] = *control;
         }
     } else if (!control->value && at < e->s->kill_count) {
-        e->s->kills[at] = e->s->kills[--e->s->kill_count];
+        e->s->kills[at]               = e->s->kills[--e->s->kill_count];
         e->s->kills[e->s->kill_count] = (control_t){0};
     }
 }
 
-/* ---- profit and loss against the limits --------------------------------------------------------------------------- */
+/* ---- profit and loss against the limits ---------------------------------------------------------------------------
+ */
 static void judge_loss(engine_t *e, uint32_t account)
 {
     portfolio_account_t a;
@@ -535,8 +590,11 @@ static void judge_loss(engine_t *e, uint32_t account)
     if (event.level == RISK_LOSS_NONE) {
         return;
     }
-    emit_alarm(e, (alarm_t){.kind = ALARM_LOSS, .code = event.code, .account_id = account, .observed = event.observed,
-                            .limit = event.limit});
+    emit_alarm(e, (alarm_t){.kind       = ALARM_LOSS,
+                            .code       = event.code,
+                            .account_id = account,
+                            .observed   = event.observed,
+                            .limit      = event.limit});
     if (event.level == RISK_LOSS_KILL) {
         kill_set(e, &(control_t){.kind = CONTROL_KILL, .scope_type = SCOPE_ACCOUNT, .scope_id = account, .value = 1});
     }
@@ -551,13 +609,16 @@ static void mark(engine_t *e, uint32_t id)
     if (!md.has_bid && !md.has_ask && !md.has_last) {
         return;
     }
-    const int64_t bid = md.has_bid ? md.bid_px : md.has_last ? md.last_px : md.ask_px;
-    const int64_t ask = md.has_ask ? md.ask_px : md.has_last ? md.last_px : md.bid_px;
+    const int64_t bid   = md.has_bid ? md.bid_px : md.has_last ? md.last_px : md.ask_px;
+    const int64_t ask   = md.has_ask ? md.ask_px : md.has_last ? md.last_px : md.bid_px;
     const bool    moved = !ins->marked || bid != ins->mark_bid || ask != ins->mark_ask;
-    ins->marked = 1;
-    ins->mark_bid = bid;
-    ins->mark_ask = ask;
-    portfolio_mark(e->portfolio, id, bid, ask);
+    ins->marked         = 1;
+    ins->mark_bid       = bid;
+    ins->mark_ask       = ask;
+    if (portfolio_mark(e->portfolio, id, bid, ask) !=
+        ERR_OK) { /* the value of a position does not fit: the old mark stays */
+        emit_alarm(e, (alarm_t){.kind = ALARM_LIMIT, .instrument_id = id, .observed = bid, .limit = ask});
+    }
     if (!moved) {
         return;
     }
@@ -574,19 +635,21 @@ static void mark(engine_t *e, uint32_t id)
 static err_t on_instrument(engine_t *e, const msg_t *in)
 {
     instrument_def_t def = *(const instrument_def_t *)in->body;
-    const uint32_t   id = e->s->instrument_count + 1;
+    const uint32_t   id  = e->s->instrument_count + 1;
     if (id > e->s->instruments_max) {
-        return err_set(ERR_LIMIT, "engine: instrument %s is one more than the %u configured", in->text, e->s->instruments_max);
+        return err_set(ERR_LIMIT, "engine: instrument %s is one more than the %u configured", in->text,
+                       e->s->instruments_max);
     }
     if (def.instrument_id != 0 && def.instrument_id != id) {
-        return err_set(ERR_ARG, "engine: instrument %s says id %u, the next one is %u", in->text, def.instrument_id, id);
+        return err_set(ERR_ARG, "engine: instrument %s says id %u, the next one is %u", in->text, def.instrument_id,
+                       id);
     }
     if (engine_instrument_find(e, def.venue_id, in->text)) {
         return err_set(ERR_EXISTS, "engine: instrument %s of venue %u is defined already", in->text, def.venue_id);
     }
     def.instrument_id = id;
-    ins_state_t *ins = &e->ins[id];
-    err_t        err = instrument_init(&ins->ins, &def, in->text, in->tail, in->tail_count);
+    ins_state_t *ins  = &e->ins[id];
+    err_t        err  = instrument_init(&ins->ins, &def, in->text, in->tail, in->tail_count);
     if (!err) {
         err = portfolio_define(e->portfolio, &ins->ins);
     }
@@ -596,17 +659,17 @@ static err_t on_instrument(engine_t *e, const msg_t *in)
     if (!book_new(book_of(e, id), &e->s->book_cfg, &ins->ins)) {
         return ERR_ARG;
     }
-    ins->health = (uint8_t)book_health(book_of(e, id));
+    ins->health            = (uint8_t)book_health(book_of(e, id));
     e->s->instrument_count = id;
     return ERR_OK;
 }
 
 static void on_book_update(engine_t *e, const msg_t *in)
 {
-    const book_update_t *upd = in->body;
-    const uint32_t       id = upd->instrument_id;
+    const book_update_t *upd  = in->body;
+    const uint32_t       id   = upd->instrument_id;
     book_t              *book = book_of(e, id);
-    const err_t          err = book_apply(book, upd, in->tail, e->now.mono_ns);
+    const err_t          err  = book_apply(book, upd, in->tail, e->now.mono_ns);
     tell_feed(e, id);
     if (err == ERR_OK && (upd->flags & BOOK_FLAG_LAST) && book_health(book) == FEED_LIVE) {
         mark(e, id);
@@ -614,12 +677,26 @@ static void on_book_update(engine_t *e, const msg_t *in)
     }
 }
 
+static void on_top(engine_t *e, const top_t *top)
+{
+    ins_state_t *ins = &e->ins[top->instrument_id];
+    if (top->venue_seq < ins->quote.venue_seq) {
+        return; /* older than the one we have */
+    }
+    ins->quote         = *top;
+    ins->quote_mono_ns = e->now.mono_ns;
+    if (quote_leads(ins, book_of(e, top->instrument_id))) {
+        mark(e, top->instrument_id);
+        tell_book(e, top->instrument_id);
+    }
+}
+
 static void on_trade(engine_t *e, const trade_t *trade)
 {
-    ins_state_t *ins = &e->ins[trade->instrument_id];
-    ins->last = *trade;
+    ins_state_t *ins  = &e->ins[trade->instrument_id];
+    ins->last         = *trade;
     ins->last_mono_ns = e->now.mono_ns;
-    ins->has_last = 1;
+    ins->has_last     = 1;
     for (uint32_t i = 0; i < e->s->strategy_count; i++) {
         if (e->ops[i]->on_trade && sees(e, i, ins)) {
             const strategy_ctx_t ctx = ctx_for(e, i);
@@ -631,18 +708,25 @@ static void on_trade(engine_t *e, const trade_t *trade)
 /* Book what a report did to money. Failing here would lose a fill, so the account is closed to new orders instead. */
 static void book_fill(engine_t *e, const order_effect_t *effect)
 {
-    const bool       bust = effect->alarms & 1u << ALARM_BUST;
+    const bool       bust       = effect->alarms & 1u << ALARM_BUST;
     const int64_t    signed_qty = bust ? -effect->qty : effect->qty;
-    portfolio_fill_t fill = {.account_id = effect->account_id, .instrument_id = effect->instrument_id,
-                             .side = signed_qty > 0 ? SIDE_BUY : SIDE_SELL,
-                             .qty = signed_qty > 0 ? signed_qty : -signed_qty, .px = effect->px,
-                             .fee = bust ? -effect->fee : effect->fee};
-    const err_t err = bust ? portfolio_bust(e->portfolio, &fill) : portfolio_fill(e->portfolio, &fill);
+    portfolio_fill_t fill       = {.account_id    = effect->account_id,
+                                   .instrument_id = effect->instrument_id,
+                                   .side          = signed_qty > 0 ? SIDE_BUY : SIDE_SELL,
+                                   .qty           = signed_qty > 0 ? signed_qty : -signed_qty,
+                                   .px            = effect->px,
+                                   .fee           = bust ? -effect->fee : effect->fee};
+    const err_t      err        = bust ? portfolio_bust(e->portfolio, &fill) : portfolio_fill(e->portfolio, &fill);
     if (err) {
-        risk_control(e->risk, &(control_t){.kind = CONTROL_UNRECONCILED, .scope_type = SCOPE_ACCOUNT,
-                                           .scope_id = effect->account_id, .value = 1});
-        emit_alarm(e, (alarm_t){.kind = ALARM_ACCOUNT_UNRECONCILED, .code = (uint16_t)err, .account_id = effect->account_id,
-                                .instrument_id = effect->instrument_id, .observed = effect->qty});
+        risk_control(e->risk, &(control_t){.kind       = CONTROL_UNRECONCILED,
+                                           .scope_type = SCOPE_ACCOUNT,
+                                           .scope_id   = effect->account_id,
+                                           .value      = 1});
+        emit_alarm(e, (alarm_t){.kind          = ALARM_ACCOUNT_UNRECONCILED,
+                                .code          = (uint16_t)err,
+                                .account_id    = effect->account_id,
+                                .instrument_id = effect->instrument_id,
+                                .observed      = effect->qty});
         return;
     }
     position_t position;
@@ -664,18 +748,18 @@ static void on_exec_report(engine_t *e, const exec_report_t *in)
     if (ins) {
         risk_exec(e->risk, &ins->ins, &effect);
     }
-    report.account_id = effect.account_id;
-    report.strategy_id = effect.strategy_id;
+    report.account_id    = effect.account_id;
+    report.strategy_id   = effect.strategy_id;
     report.instrument_id = effect.instrument_id;
     if (effect.row != ORDER_NONE) {
         const order_t *order = order_at(e->orders, effect.row);
-        report.ord_status = order->ord_status;
-        report.cum_qty = order->cum_qty;
-        report.leaves_qty = order_leaves(order);
-        report.order_qty = order->order_qty;
-        report.px = order->px;
-        report.corr_hi = order->corr_hi;
-        report.corr_lo = order->corr_lo;
+        report.ord_status    = order->ord_status;
+        report.cum_qty       = order->cum_qty;
+        report.leaves_qty    = order_leaves(order);
+        report.order_qty     = order->order_qty;
+        report.px            = order->px;
+        report.corr_hi       = order->corr_hi;
+        report.corr_lo       = order->corr_lo;
     }
     if (!effect.duplicate) {
         emit(e, MSG_EXEC_REPORT, &report);
@@ -685,8 +769,11 @@ static void on_exec_report(engine_t *e, const exec_report_t *in)
     }
     for (uint32_t kind = 1; effect.alarms && kind < ALARM_KIND_COUNT; kind++) {
         if (effect.alarms & 1u << kind) {
-            emit_alarm(e, (alarm_t){.kind = (uint16_t)kind, .cl_ord_id = in->cl_ord_id, .account_id = effect.account_id,
-                                    .instrument_id = effect.instrument_id, .observed = in->last_qty});
+            emit_alarm(e, (alarm_t){.kind          = (uint16_t)kind,
+                                    .cl_ord_id     = in->cl_ord_id,
+                                    .account_id    = effect.account_id,
+                                    .instrument_id = effect.instrument_id,
+                                    .observed      = in->last_qty});
         }
     }
     if (effect.booked) {
@@ -699,8 +786,24 @@ static void on_exec_report(engine_t *e, const exec_report_t *in)
     }
 }
 
+/* The trading day is the UTC day: profit, loss and drawdown of "today" begin with it. */
+static void day_roll(engine_t *e)
+{
+    const int64_t day = e->now.utc_ns / NS_PER_DAY;
+    if (day == e->s->day) {
+        return;
+    }
+    e->s->day = day;
+    for (uint32_t account = 1; account <= e->s->accounts_max; account++) {
+        if (e->accounts[account].open) {
+            portfolio_day_start(e->portfolio, account);
+        }
+    }
+}
+
 static void on_tick(engine_t *e)
 {
+    day_roll(e);
     for (uint32_t id = 1; id <= e->s->instrument_count; id++) {
         book_age(book_of(e, id), e->now.mono_ns, e->s->stale_ns);
         tell_feed(e, id);
@@ -738,15 +841,15 @@ static err_t dispatch(engine_t *e, const msg_t *in)
     case MSG_FEED_STATE: {
         const uint32_t id = instrument_id_of(in);
         if (!ins_of(e, id)) {
-            return err_set(ERR_NOT_FOUND, "engine: %s of instrument %u, of which there are %u", msg_type_str(in->type), id,
-                           e->s->instrument_count);
+            return err_set(ERR_NOT_FOUND, "engine: %s of instrument %u, of which there are %u", msg_type_str(in->type),
+                           id, e->s->instrument_count);
         }
         if (in->type == MSG_BOOK_UPDATE) {
             on_book_update(e, in);
         } else if (in->type == MSG_TRADE) {
             on_trade(e, in->body);
         } else if (in->type == MSG_TOP) {
-            e->ins[id].quote = *(const top_t *)in->body;
+            on_top(e, in->body);
         } else {
             book_feed(book_of(e, id), in->body, e->now.mono_ns);
             tell_feed(e, id);
@@ -758,7 +861,7 @@ static err_t dispatch(engine_t *e, const msg_t *in)
     case MSG_TICK: on_tick(e); return ERR_OK;
     case MSG_CONTROL: {
         const control_t *control = in->body;
-        const err_t      err = risk_control(e->risk, control);
+        const err_t      err     = risk_control(e->risk, control);
         if (!err && control->kind == CONTROL_KILL) {
             kill_set(e, control);
         }
@@ -769,8 +872,8 @@ static err_t dispatch(engine_t *e, const msg_t *in)
 }
 
 #ifdef DCHECK
-/* Slow, so only in sanitizer builds, after every input: equity by the ledger equals equity by the positions, to the unit,
- * and the gate counts the same position as the portfolio. */
+/* Slow, so only in sanitizer builds, after every input: equity by the ledger equals equity by the positions, to the
+ * unit, and the gate counts the same position as the portfolio. */
 static void check_money(const engine_t *e)
 {
     for (uint32_t account = 1; account <= e->s->accounts_max; account++) {
@@ -813,10 +916,14 @@ err_t engine_apply(engine_t *e, now_t now, const msg_t *in, engine_out_t *out)
 /* ---- set-up and reading ------------------------------------------------------------------------------------------ */
 err_t engine_account_open(engine_t *e, uint32_t account_id, uint64_t ccy, int8_t money_exp, int64_t initial)
 {
-    const risk_account_cfg_t cfg = {.ccy = ccy, .tenant_id = e->s->tenant_id, .money_exp = money_exp, .may_trade = 1,
-                                    .may_short = 1, .ord_types = 1u << ORD_TYPE_MARKET | 1u << ORD_TYPE_LIMIT,
-                                    .venues = ~1ull};
-    err_t err = risk_account_open(e->risk, account_id, &cfg);
+    const risk_account_cfg_t cfg = {.ccy       = ccy,
+                                    .tenant_id = e->s->tenant_id,
+                                    .money_exp = money_exp,
+                                    .may_trade = 1,
+                                    .may_short = 1,
+                                    .ord_types = 1u << ORD_TYPE_MARKET | 1u << ORD_TYPE_LIMIT,
+                                    .venues    = ~1ull};
+    err_t                    err = risk_account_open(e->risk, account_id, &cfg);
     if (!err) {
         err = portfolio_account_open(e->portfolio, account_id, ccy, initial);
     }
@@ -826,9 +933,15 @@ err_t engine_account_open(engine_t *e, uint32_t account_id, uint64_t ccy, int8_t
     return err;
 }
 
-risk_t *engine_risk(engine_t *e) { return e->risk; }
+risk_t *engine_risk(engine_t *e)
+{
+    return e->risk;
+}
 
-uint32_t engine_instrument_count(const engine_t *e) { return e->s->instrument_count; }
+uint32_t engine_instrument_count(const engine_t *e)
+{
+    return e->s->instrument_count;
+}
 
 uint32_t engine_instrument_find(const engine_t *e, uint16_t venue_id, const char *symbol)
 {
@@ -861,23 +974,36 @@ bool engine_quote(const engine_t *e, uint32_t id, top_t *out)
     return true;
 }
 
-const order_table_t *engine_orders(const engine_t *e) { return e->orders; }
-const portfolio_t   *engine_portfolio(const engine_t *e) { return e->portfolio; }
-uint64_t             engine_seq(const engine_t *e) { return e->s->seq; }
-uint64_t             engine_output_hash(const engine_t *e) { return e->s->output_hash; }
+const order_table_t *engine_orders(const engine_t *e)
+{
+    return e->orders;
+}
+const portfolio_t *engine_portfolio(const engine_t *e)
+{
+    return e->portfolio;
+}
+uint64_t engine_seq(const engine_t *e)
+{
+    return e->s->seq;
+}
+uint64_t engine_output_hash(const engine_t *e)
+{
+    return e->s->output_hash;
+}
 
 uint64_t engine_state_hash(const engine_t *e)
 {
     const engine_state_t *s = e->s;
     uint64_t              h = hash_u64(hash_u64(0, s->seq), s->output_hash);
-    h = hash_u64(hash_u64(h, s->minted), s->epoch);
-    h = hash_bytes(h, s->kills, sizeof s->kills[0] * s->kill_count);
+    h                       = hash_i64(hash_u64(hash_u64(h, s->minted), s->epoch), s->day);
+    h                       = hash_bytes(h, s->kills, sizeof s->kills[0] * s->kill_count);
     for (uint32_t id = 1; id <= s->instrument_count; id++) {
         const ins_state_t *ins = &e->ins[id];
-        h = instrument_hash(h, &ins->ins);
-        h = hash_bytes(h, &ins->last, sizeof ins->last);
-        h = hash_bytes(h, &ins->quote, sizeof ins->quote);
-        h = hash_i64(hash_i64(hash_i64(h, ins->last_mono_ns), ins->mark_bid), ins->mark_ask);
+        h                      = instrument_hash(h, &ins->ins);
+        h                      = hash_bytes(h, &ins->last, sizeof ins->last);
+        h                      = hash_bytes(h, &ins->quote, sizeof ins->quote);
+        h = hash_i64(hash_i64(hash_i64(hash_i64(h, ins->last_mono_ns), ins->quote_mono_ns), ins->mark_bid),
+                     ins->mark_ask);
         h = hash_u64(h, (uint64_t)ins->marked << 16 | (uint64_t)ins->health << 8 | ins->has_last);
         h = book_hash(h, book_of(e, id));
     }

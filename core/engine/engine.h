@@ -3,7 +3,8 @@
  *   engine_apply(state, now, input message)  ->  output records in the caller's buffer
  *
  *   BOOK_UPDATE ─▶ book ─▶ (LAST part, LIVE) mark, loss check ─▶ strategy.on_book ─┐
- *   TRADE, TOP  ─▶ last trade, quote ───────────────────────────▶ strategy.on_trade ┤
+ *   TOP         ─▶ quote, newer than the book by update id ─▶ mark ─▶ strategy.on_book ┤
+ *   TRADE       ─▶ last trade ──────────────────────────────────▶ strategy.on_trade ┤
  *   TICK        ─▶ ages, windows, loss ─────────────────────────▶ strategy.on_tick  ┤
  *   EXEC_REPORT ─▶ order state ─▶ exposure, position, P&L ──────▶ strategy.on_exec  ┤
  *   CONTROL     ─▶ kill, session, links                                             │
@@ -34,8 +35,8 @@
 
 #define ENGINE_OUT_MAX (1u << 20) /* bytes that the outputs of one input need at most */
 #define ENGINE_STRATEGIES_MAX 64u
-#define ENGINE_KILLS_MAX 64u      /* scopes whose open orders are being cancelled at a time */
-#define ENGINE_SWEEP_MAX 64u      /* cancels of a kill sent with one input; the rest follow with the next ones */
+#define ENGINE_KILLS_MAX 64u /* scopes whose open orders are being cancelled at a time */
+#define ENGINE_SWEEP_MAX 64u /* cancels of a kill sent with one input; the rest follow with the next ones */
 
 typedef struct engine_strategy_cfg {
     const strategy_ops_t *ops;
@@ -70,11 +71,11 @@ typedef struct engine_out {
     uint32_t len; /* set by engine_apply */
 } engine_out_t;
 
-size_t    engine_align(void);
-size_t    engine_footprint(const engine_cfg_t *cfg); /* 0 and a sentence when cfg is out of range */
-void     *engine_new(void *mem, const engine_cfg_t *cfg); /* NULL and a sentence on failure */
-/* engine_join: a local handle, in engine_handle_size() bytes of the caller's memory, on the arena at mem, which may be a
- * copy of another one. Built-in strategies are found by name; NULL and a sentence when one is missing. */
+size_t engine_align(void);
+size_t engine_footprint(const engine_cfg_t *cfg);      /* 0 and a sentence when cfg is out of range */
+void  *engine_new(void *mem, const engine_cfg_t *cfg); /* NULL and a sentence on failure */
+/* engine_join: a local handle, in engine_handle_size() bytes of the caller's memory, on the arena at mem, which may be
+ * a copy of another one. Built-in strategies are found by name; NULL and a sentence when one is missing. */
 size_t    engine_handle_size(void);
 engine_t *engine_join(void *handle, void *mem);
 
@@ -91,11 +92,11 @@ risk_t *engine_risk(engine_t *engine);
 /* reading */
 uint32_t            engine_instrument_count(const engine_t *engine);
 const instrument_t *engine_instrument(const engine_t *engine, uint32_t instrument_id); /* ids from 1; NULL = none */
-uint32_t            engine_instrument_find(const engine_t *engine, uint16_t venue_id, const char *symbol); /* 0 = none */
-const book_t       *engine_book(const engine_t *engine, uint32_t instrument_id);
+uint32_t      engine_instrument_find(const engine_t *engine, uint16_t venue_id, const char *symbol); /* 0 = none */
+const book_t *engine_book(const engine_t *engine, uint32_t instrument_id);
 const order_table_t *engine_orders(const engine_t *engine);
-const portfolio_t  *engine_portfolio(const engine_t *engine);
-bool                engine_quote(const engine_t *engine, uint32_t instrument_id, top_t *out); /* venue's newest TOP */
-uint64_t            engine_seq(const engine_t *engine); /* inputs applied */
-uint64_t            engine_output_hash(const engine_t *engine);
-uint64_t            engine_state_hash(const engine_t *engine);
+const portfolio_t   *engine_portfolio(const engine_t *engine);
+bool                 engine_quote(const engine_t *engine, uint32_t instrument_id, top_t *out); /* venue's newest TOP */
+uint64_t             engine_seq(const engine_t *engine);                                       /* inputs applied */
+uint64_t             engine_output_hash(const engine_t *engine);
+uint64_t             engine_state_hash(const engine_t *engine);

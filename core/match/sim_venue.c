@@ -288,6 +288,12 @@ static venue_reject_t sweep_check(const sweep_t *sweep, const order_req_t *terms
     return sweep->too_many ? VENUE_REJECT_FILLS : VENUE_REJECT_NONE;
 }
 
+/* May orders take from this book, and queue in it? In the middle of a message it is neither the old one nor the new. */
+static bool venue_open_for(sim_venue_t *venue, const book_t *book)
+{
+    return book_health(book) == FEED_LIVE && venue_find(venue, book->ins.def.instrument_id)->mid == 0;
+}
+
 static void request_new(sim_venue_t *venue, const order_req_t *req, int64_t ts_ns, exec_out_t *out)
 {
     own_t             *own   = venue_own(venue);
@@ -295,7 +301,7 @@ static void request_new(sim_venue_t *venue, const order_req_t *req, int64_t ts_n
     book_t            *book  = at == NULL ? NULL : venue_book(venue, req->instrument_id);
     venue_reject_t     code  = own_check_new(own, at == NULL ? NULL : &book->ins, req);
     sweep_t            sweep = {0};
-    if (code == VENUE_REJECT_NONE && book_health(book) != FEED_LIVE) {
+    if (code == VENUE_REJECT_NONE && !venue_open_for(venue, book)) {
         code = VENUE_REJECT_CLOSED;
     }
     if (code == VENUE_REJECT_NONE) {
@@ -335,7 +341,7 @@ static void request_replace(sim_venue_t *venue, const order_req_t *req, int64_t 
     const bool     keeps = req->px == order->req.px && req->qty <= order->req.qty;
     sweep_t        sweep = {0};
     terms.px             = req->px;
-    if (code == VENUE_REJECT_NONE && book_health(book) != FEED_LIVE) {
+    if (code == VENUE_REJECT_NONE && !venue_open_for(venue, book)) {
         code = VENUE_REJECT_CLOSED;
     }
     if (code == VENUE_REJECT_NONE && !keeps) {
@@ -369,25 +375,10 @@ static void request_cancel(sim_venue_t *venue, const order_req_t *req, int64_t t
     own_close(own, row, EXEC_TYPE_CANCELED, ts_ns, out);
 }
 
-/* The instrument that a request is about: the order's, for a replace or cancel. */
-static uint32_t request_instrument(sim_venue_t *venue, const order_req_t *req)
-{
-    own_t         *own = venue_own(venue);
-    const uint32_t row = req->action == ORDER_ACTION_NEW ? OWN_NONE : own_find(own, req->orig_cl_ord_id);
-    return row == OWN_NONE ? req->instrument_id : own_rows(own)[row].req.instrument_id;
-}
-
 err_t sim_venue_request(sim_venue_t *venue, const order_req_t *req, int64_t ts_ns, exec_out_t *out)
 {
     if (own_room(out) < sim_venue_reports_max(venue)) {
         return ERR_FULL;
-    }
-    const uint32_t     id = request_instrument(venue, req);
-    const venue_ins_t *at = venue_find(venue, id);
-    if (at != NULL && at->mid == 1 && book_health(venue_book(venue, id)) == FEED_LIVE) {
-        return err_set(ERR_STATE,
-                       "simulated venue: order request %llu in the middle of a book message of instrument %u",
-                       (unsigned long long)req->cl_ord_id, id);
     }
     switch (req->action) {
     case ORDER_ACTION_NEW: request_new(venue, req, ts_ns, out); break;

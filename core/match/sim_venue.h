@@ -38,7 +38,8 @@
  * Self-trades   orders of ours do not meet each other here, for they are not in the recorded book; risk prevents them.
  * Clock    venue time is the receive time of the recording, given with every call; ts_event of the data is not read:
  *          clocks of venue and recorder may differ either way.
- * Order of calls   market data in recorded order. Requests come between complete venue messages (after a LAST part).
+ * Order of calls   market data in recorded order. A request between the parts of a book message finds that book not
+ *          LIVE: give it before the FIRST or after the LAST part.
  * Output   each call asks for sim_venue_reports_max() room in its exec_out_t, else ERR_FULL and nothing is changed.
  * Memory   one block, the caller's; no pointers: its bytes are its snapshot.
  * Threads  one. */
@@ -76,7 +77,7 @@ err_t sim_venue_instrument(sim_venue_t *venue, const instrument_t *ins, const fe
 err_t sim_venue_market(sim_venue_t *venue, const msg_t *msg, int64_t ts_ns, exec_out_t *out);
 
 /* sim_venue_request: an order request arrives. What is wrong with the order is a report, not an error.
- * Returns ERR_OK; ERR_STATE (sentence) in the middle of a book message of its instrument; ERR_FULL. */
+ * Returns ERR_OK; ERR_FULL. Cost: O(levels taken + our orders on its side). */
 err_t sim_venue_request(sim_venue_t *venue, const order_req_t *req, int64_t ts_ns, exec_out_t *out);
 
 /* sim_venue_ahead: quantity that stands before an open order of ours; -1 when it is not open. */

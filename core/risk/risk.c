@@ -86,7 +86,7 @@ static void layout(const risk_cfg_t *cfg, risk_t *r)
     r->rows_off                = round_64(r->venues_off + venues * sizeof(risk_venue_t));
     r->strategy_rows_off       = r->rows_off + instruments * accounts * sizeof(risk_row_t);
     r->times_off               = r->strategy_rows_off + instruments * strategies * sizeof(risk_row_t);
-    r->passed_off = round_64(r->times_off + (accounts + strategies + venues) * RATE_KINDS * (r->window_mask + 1ULL) *
+    r->passed_off = round_64(r->times_off + (accounts + strategies + venues) * RATE_RINGS * (r->window_mask + 1ULL) *
                                                 sizeof(int64_t));
     r->values_off = r->passed_off + accounts * (r->window_mask + 1ULL) * sizeof(risk_passed_t);
     r->size_bytes = round_64(r->values_off + accounts * (r->value_mask + 1ULL) * sizeof(risk_value_t));
@@ -535,27 +535,23 @@ static void row_add(risk_row_t *row, i128_t pos, i128_t buy_open, i128_t sell_op
     row->sell_open = (int64_t)sell_open;
 }
 
-static void row_move(risk_row_t *row, i128_t pos, const order_part_t *before, const order_part_t *after)
+static void row_move(risk_row_t *row, const order_part_t *before, const order_part_t *after)
 {
     const i128_t buy  = (i128_t)(after->side == SIDE_BUY ? after->qty : 0) - (before->side == SIDE_BUY ? before->qty : 0);
     const i128_t sell = (i128_t)(after->side == SIDE_SELL ? after->qty : 0) - (before->side == SIDE_SELL ? before->qty : 0);
-    row_add(row, pos, buy, sell);
+    row_add(row, 0, buy, sell);
     row->open_orders += (uint32_t)after->counts - before->counts;
 }
 
-void risk_row_move(const instrument_t *ins, risk_account_t *acc, risk_row_t *row, risk_row_t *strategy_row,
-                   const order_part_t *before, const order_part_t *after)
+void risk_row_move(risk_account_t *acc, risk_row_t *row, risk_row_t *strategy_row, const order_part_t *before,
+                   const order_part_t *after, i128_t value)
 {
-    int64_t was;
-    int64_t is;
-    risk_part_value(ins, before, &was);
-    risk_part_value(ins, after, &is);
-    row_move(row, 0, before, after);
+    row_move(row, before, after);
     if (strategy_row) {
-        row_move(strategy_row, 0, before, after);
+        row_move(strategy_row, before, after);
     }
-    row->open_value += (i128_t)is - was;
-    acc->open_value += (i128_t)is - was;
+    row->open_value += value;
+    acc->open_value += value;
     acc->open_orders += (int64_t)after->counts - before->counts;
 }
 
@@ -598,16 +594,19 @@ bool risk_exec(risk_t *r, const instrument_t *ins, const order_effect_t *effect)
     assert(effect->instrument_id == ins->def.instrument_id && effect->instrument_id <= r->cfg.instruments_max);
     risk_row_t *row          = risk_row(r, effect->account_id, effect->instrument_id);
     risk_row_t *strategy_row = strategy_row_of(r, effect->strategy_id, effect->instrument_id);
-    risk_row_move(ins, acc, row, strategy_row, &effect->before, &effect->after);
+    int64_t was;
+    int64_t is;
+    risk_part_value(ins, &effect->before, &was);
+    risk_part_value(ins, &effect->after, &is);
+    risk_row_move(acc, row, strategy_row, &effect->before, &effect->after, (i128_t)is - was);
     if (effect->booked) {
         row_add(row, effect->qty, 0, 0);
         if (strategy_row) {
             row_add(strategy_row, effect->qty, 0, 0);
         }
-        if (row->mark_px == 0) {
-            row->mark_px = effect->px;
-        }
     }
+    const int64_t mark_px = risk_instrument(r, effect->instrument_id)->mark_px;
+    row->mark_px          = mark_px ? mark_px : effect->booked ? effect->px : row->mark_px;
     risk_row_revalue(ins, acc, row);
     return true;
 }
@@ -652,7 +651,8 @@ void risk_mark(risk_t *r, const instrument_t *ins, const risk_md_t *md, now_t no
     if (!ref.known) {
         return;
     }
-    const int64_t px = risk_ref_px(ins, ref.px2);
+    const int64_t px                           = risk_ref_px(ins, ref.px2);
+    risk_instrument(r, instrument_id)->mark_px = px;
     for (uint32_t id = 1; id <= r->cfg.accounts_max; id++) {
         risk_row_t *row = risk_row(r, id, instrument_id);
         if (row->mark_px != px && (row->pos | row->buy_open | row->sell_open) != 0) {

@@ -20,8 +20,8 @@
  * Worst     L = pos + buy_open, K = -(pos - sell_open), per account x instrument and per strategy x instrument, where
  * case      buy_open, sell_open are the sums of order_part() over the order table, exactly, at every moment between calls.
  *           A REPLACE is tested with its new leaves in place of the order's own part, and reserves the greater of both.
- * Value     notional at the reference price of the last risk_mark or risk_check of the account x instrument, before any
- *           at the price of its first fill. What does not fit an int64 counts as INT64_MAX there, and is 111 in a check.
+ * Value     notional at the reference price of the last risk_mark or passed risk_check; before any, at the price of the
+ *           last fill. What does not fit an int64 counts as INT64_MAX there, and is 111 in a check.
  *           fx is 1: an account has one currency and scale, and an instrument that settles in another is 155 there.
  *           An inverse contract is worth more at a lower price; the worse end is taken.
  * Reference mid of a book with both sides if fresh, else a fresh last trade. Mid is kept doubled, so nothing is rounded;

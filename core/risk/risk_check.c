@@ -7,6 +7,13 @@
 
 #define EXEC_INST_ALL (EXEC_INST_POST_ONLY | EXEC_INST_REDUCE_ONLY)
 
+typedef struct rate_scope { /* the windows of one scope that the request touches */
+    risk_rate_t *rate;
+    int64_t     *times; /* RATE_RINGS rings */
+    scope_t      scope_type;
+    uint32_t     scope_id;
+} rate_scope_t;
+
 typedef struct gate { /* one check; NULL = does not exist */
     risk_t             *risk;
     const risk_in_t    *in;
@@ -24,7 +31,8 @@ typedef struct gate { /* one check; NULL = does not exist */
     bool                px_known; /* px is set: always for limit orders, for market orders with a reference */
     int64_t             px;       /* limit to send */
     int64_t             px_value; /* Pw of section 6 */
-    int64_t             value;    /* notional(qty) at the worse of px and px_value */
+    int64_t             value_px; /* notional(qty) at px */
+    int64_t             value;    /* at the worse of px and px_value */
     int64_t             qty;      /* that can still fill: all of a NEW, new leaves of a REPLACE */
     int64_t             long_now; /* L and K before and, with this request, after */
     int64_t             short_now;
@@ -37,6 +45,9 @@ typedef struct gate { /* one check; NULL = does not exist */
     int64_t             value_before;
     int64_t             value_after;
     risk_ref_t          ref;
+    rate_scope_t        scopes[3];
+    int                 scope_count;
+    uint32_t            soft_rates; /* bit: test * 3 + scope: passes, and reaches its soft limit */
 } gate_t;
 
 static int64_t clamp_i64(i128_t v)
@@ -172,13 +183,15 @@ static bool gate_sums(gate_t *g)
 {
     const bool own = g->amend; /* a REPLACE takes the place of the order's own part */
     int64_t    value_ref;
+    g->before       = (order_part_t){0};
+    g->value_before = 0;
     if (own) {
         order_part(g->in->target, &g->before);
     }
-    g->qty       = g->req->qty - (own ? g->in->target->exec_qty : 0);
-    g->long_now  = row_long(g->row);
-    g->short_now = row_short(g->row);
-    g->long_then = g->long_now;
+    g->qty        = g->req->qty - (own ? g->in->target->exec_qty : 0);
+    g->long_now   = row_long(g->row);
+    g->short_now  = row_short(g->row);
+    g->long_then  = g->long_now;
     g->short_then = g->short_now;
     int64_t *then = g->buy ? &g->long_then : &g->short_then;
     if (!fit_i64((i128_t)*then - g->before.qty + g->qty, then)) {
@@ -191,14 +204,15 @@ static bool gate_sums(gate_t *g)
     if (!g->buy && g->ref.known) {
         g->px_value = max_i64(g->px, risk_ref_px(g->ins, g->ref.px2));
     }
-    if (!instrument_notional(g->ins, g->px, g->req->qty, &g->value)) {
+    if (!instrument_notional(g->ins, g->px, g->req->qty, &g->value_px)) {
         return false;
     }
+    g->value = g->value_px;
     if (g->px_value != g->px) {
         if (!instrument_notional(g->ins, g->px_value, g->req->qty, &value_ref)) {
             return false;
         }
-        g->value = max_i64(g->value, value_ref);
+        g->value = max_i64(g->value_px, value_ref);
     }
     if (own) {
         order_part_replaced(g->in->target, g->px, g->px_value, g->req->qty, &g->after);
@@ -244,12 +258,8 @@ static uint16_t check_figures(gate_t *g, bool seen)
     if (!gate_sums(g)) {
         return deny_instrument(g, RISK_ARITHMETIC_OVERFLOW, req->qty, INT64_MAX);
     }
-    int64_t notional = g->value; /* at the limit price: Pw is above it for a sell only */
-    if (g->px_known && g->px_value != g->px) {
-        instrument_notional(g->ins, g->px, req->qty, &notional);
-    }
-    if (g->px_known && notional < def->min_notional) {
-        return deny_instrument(g, RISK_NOTIONAL_BELOW_MIN, notional, def->min_notional);
+    if (g->px_known && g->value_px < def->min_notional) {
+        return deny_instrument(g, RISK_NOTIONAL_BELOW_MIN, g->value_px, def->min_notional);
     }
     const i128_t age = (i128_t)g->in->now.mono_ns - req->created_mono_ns;
     if (age > g->risk->cfg.max_request_age_ns) {
@@ -483,19 +493,12 @@ static uint16_t check_size(gate_t *g)
 
 /* ---- G: rates and repeats ---------------------------------------------------------------------------------------- */
 
-typedef struct rate_scope { /* the windows of one scope that the request touches */
-    risk_rate_t *rate;
-    int64_t     *times; /* RATE_KINDS rings */
-    scope_t      scope_type;
-    uint32_t     scope_id;
-} rate_scope_t;
-
 /* Strategy, account, venue: the order in which they are tested. Returns how many there are. */
 static int rate_scopes(const gate_t *g, rate_scope_t out[3])
 {
     const risk_cfg_t *cfg    = &g->risk->cfg;
     int64_t          *times  = risk_at(g->risk, g->risk->times_off);
-    const uint64_t    stride = RATE_KINDS * (g->risk->window_mask + 1ULL);
+    const uint64_t    stride = RATE_RINGS * (g->risk->window_mask + 1ULL);
     const uint64_t    s      = cfg->accounts_max + 1ULL;
     const uint64_t    v      = s + cfg->strategies_max + 1ULL;
     int               n      = 0;
@@ -509,9 +512,10 @@ static int rate_scopes(const gate_t *g, rate_scope_t out[3])
     return n;
 }
 
+/* Every order is a message and the other way round: both windows look at one ring of pass times. */
 static int64_t *rate_ring(const gate_t *g, const rate_scope_t *scope, risk_rate_kind_t kind)
 {
-    return scope->times + (uint64_t)kind * (g->risk->window_mask + 1ULL);
+    return scope->times + (kind == RATE_CANCELS ? g->risk->window_mask + 1ULL : 0);
 }
 
 /* Are there n passed events in (t - w, t]? Exactly when the n-th newest is younger than w. */
@@ -546,17 +550,6 @@ static void soft_tell(gate_t *g, int64_t *soft_ns, risk_code_t code, scope_t sco
                                                            .scope_id   = scope_id,
                                                            .observed   = clamp_i64(observed),
                                                            .limit      = clamp_i64(limit)};
-    }
-}
-
-/* One more passed event in a window. */
-static void rate_pass(gate_t *g, const rate_scope_t *scope, risk_rate_kind_t kind, risk_code_t code)
-{
-    risk_rate_t *rate                                                             = &scope->rate[kind];
-    rate_ring(g, scope, kind)[rate->passed & g->risk->window_mask] = g->in->now.mono_ns;
-    rate->passed++;
-    if (kind != RATE_CANCELS && rate_reached(g, scope, kind, rate->soft_n)) {
-        soft_tell(g, &rate->soft_ns, code, scope->scope_type, scope->scope_id, rate->soft_n, rate->n);
     }
 }
 
@@ -613,24 +606,49 @@ static uint16_t check_duplicate(gate_t *g)
                                         : deny_account(g, RISK_DUPLICATE_ORDER, equal + 1, g->acc->limits.dup_n);
 }
 
+static const struct {
+    risk_rate_kind_t kind;
+    risk_code_t      code;
+} RATE_TESTS[] = {{RATE_ORDERS, RISK_RATE_ORDERS}, {RATE_MESSAGES, RISK_RATE_MESSAGES}};
+
+/* One look at each ring says, nearly always, that not even the soft limit is reached with this request; soft_n <= n, so
+ * the hard one is not either. */
 static uint16_t check_rates(gate_t *g)
 {
-    static const struct {
-        risk_rate_kind_t kind;
-        risk_code_t      code;
-    } tests[] = {{RATE_ORDERS, RISK_RATE_ORDERS}, {RATE_MESSAGES, RISK_RATE_MESSAGES}};
-    rate_scope_t scopes[3];
-    const int    n = rate_scopes(g, scopes);
-    for (size_t k = 0; k < 2; k++) {
-        for (int i = 0; i < n; i++) {
-            const int64_t limit = scopes[i].rate[tests[k].kind].n;
-            if (rate_reached(g, &scopes[i], tests[k].kind, limit)) {
-                return deny(g, tests[k].code, scopes[i].scope_type, scopes[i].scope_id, (i128_t)limit + 1, limit);
+    g->soft_rates  = 0;
+    g->scope_count = rate_scopes(g, g->scopes);
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < g->scope_count; i++) {
+            const rate_scope_t *scope = &g->scopes[i];
+            const risk_rate_t  *rate  = &scope->rate[RATE_TESTS[k].kind];
+            if (!rate_reached(g, scope, RATE_TESTS[k].kind, rate->soft_n - 1)) {
+                continue;
             }
+            if (rate_reached(g, scope, RATE_TESTS[k].kind, rate->n)) {
+                return deny(g, RATE_TESTS[k].code, scope->scope_type, scope->scope_id, (i128_t)rate->n + 1, rate->n);
+            }
+            g->soft_rates |= 1U << (k * 3 + i);
         }
     }
     const uint16_t code = check_value_window(g);
     return code || g->amend ? code : check_duplicate(g);
+}
+
+/* One more passed order and message in every window. */
+static void rates_pass(gate_t *g)
+{
+    for (int i = 0; i < g->scope_count; i++) {
+        const rate_scope_t *scope                                                    = &g->scopes[i];
+        scope->times[scope->rate[RATE_ORDERS].passed & g->risk->window_mask] = g->in->now.mono_ns;
+        scope->rate[RATE_ORDERS].passed++;
+        scope->rate[RATE_MESSAGES].passed++;
+        for (int k = 0; k < 2; k++) {
+            risk_rate_t *rate = &scope->rate[RATE_TESTS[k].kind];
+            if (g->soft_rates >> (k * 3 + i) & 1) {
+                soft_tell(g, &rate->soft_ns, RATE_TESTS[k].code, scope->scope_type, scope->scope_id, rate->soft_n, rate->n);
+            }
+        }
+    }
 }
 
 /* ---- H: crossing own orders -------------------------------------------------------------------------------------- */
@@ -686,8 +704,13 @@ static int64_t abs_i64(int64_t v)
     return v < 0 ? -v : v;
 }
 
-static bool worst_value(const gate_t *g, int64_t px, int64_t qty, int64_t *out)
+/* Value of L or K at the reference price; what the row has of it serves when neither price nor quantity moved. */
+static bool worst_value(const gate_t *g, int64_t px, int64_t qty, int64_t qty_now, int64_t value_now, int64_t *out)
 {
+    if (qty == qty_now && px == g->row->mark_px) {
+        *out = value_now;
+        return value_now != INT64_MAX && value_now != -INT64_MAX;
+    }
     if (!instrument_notional(g->ins, px, abs_i64(qty), out)) {
         return false;
     }
@@ -699,7 +722,8 @@ static uint16_t check_money(gate_t *g)
 {
     const risk_limits_t *limits = &g->acc->limits;
     const int64_t        ref_px = risk_ref_px(g->ins, g->ref.px2);
-    if (!worst_value(g, ref_px, g->long_then, &g->value_long) || !worst_value(g, ref_px, g->short_then, &g->value_short)) {
+    if (!worst_value(g, ref_px, g->long_then, g->long_now, g->row->value_long, &g->value_long) ||
+        !worst_value(g, ref_px, g->short_then, g->short_now, g->row->value_short, &g->value_short)) {
         return deny_row(g, RISK_ARITHMETIC_OVERFLOW, g->buy ? g->long_then : g->short_then, INT64_MAX);
     }
     const bool raises = max_i64(abs_i64(g->long_then), abs_i64(g->short_then)) >
@@ -777,12 +801,7 @@ static void soft_limits(gate_t *g)
 
 static void reserve(gate_t *g)
 {
-    rate_scope_t scopes[3];
-    const int    n = rate_scopes(g, scopes);
-    for (int i = 0; i < n; i++) {
-        rate_pass(g, &scopes[i], RATE_ORDERS, RISK_RATE_ORDERS);
-        rate_pass(g, &scopes[i], RATE_MESSAGES, RISK_RATE_MESSAGES);
-    }
+    rates_pass(g);
     value_ring(g)[g->acc->value_head++ & g->risk->value_mask] =
         (risk_value_t){.mono_ns = g->in->now.mono_ns, .value = g->value};
     g->acc->value_sum += g->value;
@@ -794,8 +813,9 @@ static void reserve(gate_t *g)
                                                                                     .side          = g->req->side,
                                                                                     .ord_type = g->req->ord_type};
     }
-    risk_row_move(g->ins, g->acc, g->row, g->strategy_row, &g->before, &g->after);
-    g->row->mark_px = risk_ref_px(g->ins, g->ref.px2);
+    risk_row_move(g->acc, g->row, g->strategy_row, &g->before, &g->after, (i128_t)g->value_after - g->value_before);
+    g->row->mark_px    = risk_ref_px(g->ins, g->ref.px2);
+    g->market->mark_px = g->row->mark_px;
     if (g->amend) { /* reserves the greater of old and new, which is not what was tested */
         risk_row_revalue(g->ins, g->acc, g->row);
     } else {
@@ -817,7 +837,7 @@ static void cancel_pass(gate_t *g)
             soft_tell(g, &rate->soft_ns, RISK_RATE_CANCELS, scopes[i].scope_type, scopes[i].scope_id,
                       (i128_t)rate->n + 1, rate->n);
         }
-        rate_pass(g, &scopes[i], RATE_CANCELS, RISK_RATE_CANCELS);
+        rate_ring(g, &scopes[i], RATE_CANCELS)[rate->passed++ & g->risk->window_mask] = g->in->now.mono_ns;
     }
 }
 
@@ -853,12 +873,15 @@ static uint16_t chain(gate_t *g, bool seen)
 void risk_check(risk_t *r, const risk_in_t *in, risk_out_t *out)
 {
     const order_req_t *req = in->req;
-    gate_t             g   = {.risk  = r,
-                              .in    = in,
-                              .out   = out,
-                              .req   = req,
-                              .buy   = req->side == SIDE_BUY,
-                              .amend = req->action == ORDER_ACTION_REPLACE};
+    gate_t             g; /* not zeroed: each stage sets what later ones read */
+    g.risk         = r;
+    g.in           = in;
+    g.out          = out;
+    g.req          = req;
+    g.buy          = req->side == SIDE_BUY;
+    g.amend        = req->action == ORDER_ACTION_REPLACE;
+    g.strategy     = NULL;
+    g.strategy_row = NULL;
     out->verdict           = (verdict_t){.cl_ord_id     = req->cl_ord_id,
                                          .order_seq     = in->order_seq,
                                          .engine_utc_ns = in->now.utc_ns,

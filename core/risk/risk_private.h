@@ -1,7 +1,7 @@
 /* risk_private: the arena of the gate, shared by risk.c (set-up, control, exposure, loss) and risk_check.c (the chain).
  *
  *   header | tenants | accounts | strategies | instruments | venues | rows account x instrument | rows strategy x
- *   instrument | pass times of S, A, V x orders, messages, cancels | passed orders of A | passed values of A
+ *   instrument | pass times of A, S, V x orders, cancels | passed orders of A | passed values of A
  *
  * Every struct is without padding: the arena is hashed as bytes. */
 #pragma once
@@ -14,6 +14,7 @@
 #define RISK_SOFT_GATE_NS NS_PER_S
 
 typedef enum risk_rate_kind { RATE_ORDERS, RATE_MESSAGES, RATE_CANCELS, RATE_KINDS } risk_rate_kind_t;
+enum { RATE_RINGS = 2 }; /* pass times of orders, which are those of messages too; and of cancels */
 
 typedef struct risk_rate {
     int64_t  n; /* at most n passed events in (t - w_ns, t] */
@@ -38,7 +39,7 @@ typedef struct risk_row { /* account x instrument, strategy x instrument (there 
     uint32_t flags;
 
     i128_t  open_value;
-    int64_t mark_px;     /* price of the values below; 0 = never marked nor filled */
+    int64_t mark_px;     /* price of the values below */
     int64_t value_long;  /* L at mark_px, signed */
     int64_t value_short; /* K likewise */
     int64_t soft_ns[ROW_SOFTS];
@@ -97,6 +98,7 @@ typedef struct risk_instrument {
     uint8_t       restricted;
     uint8_t       session; /* session_t */
     uint8_t       reserved[4];
+    int64_t       mark_px; /* newest of risk_mark and risk_check; 0 = none yet */
     risk_limits_t limits;
 } risk_instrument_t;
 
@@ -145,7 +147,7 @@ _Static_assert(sizeof(risk_row_t) == 128, "two lines, no padding");
 _Static_assert(sizeof(risk_account_t) == 560, "no padding");
 _Static_assert(sizeof(risk_strategy_t) == 136, "no padding");
 _Static_assert(sizeof(risk_venue_t) == 136, "no padding");
-_Static_assert(sizeof(risk_instrument_t) == 216, "no padding");
+_Static_assert(sizeof(risk_instrument_t) == 224, "no padding");
 _Static_assert(sizeof(risk_passed_t) == 32, "no padding");
 _Static_assert(sizeof(struct risk) == 2240, "no padding");
 
@@ -215,9 +217,10 @@ static inline void risk_row_value(risk_account_t *acc, risk_row_t *row, int64_t 
 /* risk_row_revalue: the same from what the row holds, at its mark. */
 void risk_row_revalue(const instrument_t *ins, risk_account_t *acc, risk_row_t *row);
 
-/* risk_row_move: exposure of one order from before to after, in the account's row and (NULL = none) the strategy's. */
-void risk_row_move(const instrument_t *ins, risk_account_t *acc, risk_row_t *row, risk_row_t *strategy_row,
-                   const order_part_t *before, const order_part_t *after);
+/* risk_row_move: exposure of one order from before to after, in the account's row and (NULL = none) the strategy's.
+ * value: by how much the open value changes, risk_part_value(after) - risk_part_value(before). */
+void risk_row_move(risk_account_t *acc, risk_row_t *row, risk_row_t *strategy_row, const order_part_t *before,
+                   const order_part_t *after, i128_t value);
 
 /* risk_part_value: notional of a part at its worse price. false: it does not fit, *out = INT64_MAX. */
 bool risk_part_value(const instrument_t *ins, const order_part_t *part, int64_t *out);

@@ -77,6 +77,9 @@ int64_t kit_size(const instrument_t *ins, int64_t px, int64_t notional)
 
 int64_t kit_ppm(int64_t px, int64_t ppm)
 {
+    if (px >= 0 && px < INT64_MAX / 1000000) { /* the usual price: no division in 128 bits */
+        return px * ppm / 1000000;
+    }
     const i128_t part = mul_i64(px, ppm) / 1000000;
     return (int64_t)(part < 0 ? -part : part); /* ppm is at most 10^6: not above px */
 }

@@ -8,8 +8,9 @@
  *    input record --> book, order state, position --> on_book / on_trade / on_exec / on_tick --> order_new, ... -->
  *    risk --> order state --> output record         (all plain calls; the verdict is back before order_new returns)
  *
- * on_book is called once per complete venue message, and only while the book is LIVE; a strategy learns of a broken
- * book by on_feed. Ids and prices are those of msg.h.
+ * on_book is called once per complete venue message that may have changed the best prices (a diff, or a quote of the
+ * venue's best-quote stream that is newer by update id), and only while the book is LIVE; top() then gives the newer of
+ * both. A strategy learns of a broken book by on_feed. Ids and prices are those of msg.h.
  *
  * Limits   STRATEGY_STATE_MAX bytes of state; STRATEGY_ACTIONS_MAX order actions per callback: one more is answered
  *          with 199 and not sent. */

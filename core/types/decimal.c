@@ -127,7 +127,8 @@ err_t decimal_parse(const char *text, size_t len, unsigned exp, int64_t *out)
                 value = value * 10 + (text[i] - '0');
             }
         }
-        const bool grammar = i == len && int_len > 0 && (int_len == 1 || text[0] != '0') && (frac > 0 || int_len == len);
+        const bool grammar =
+            i == len && int_len > 0 && (int_len == 1 || text[0] != '0') && (frac > 0 || int_len == len);
         if (grammar && frac <= exp && !__builtin_mul_overflow(value, pow10_i64(exp - (unsigned)frac), &value)) {
             *out = value;
             return ERR_OK;

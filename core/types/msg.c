@@ -37,17 +37,33 @@ const char *feed_health_str(feed_health_t health)
 
 const char *feed_reason_str(feed_reason_t reason)
 {
-    static const char *const names[FEED_REASON_COUNT] = {"NONE", "START", "GAP",     "GARBLED", "SCALE",
+    static const char *const names[FEED_REASON_COUNT] = {"NONE", "START",   "GAP",   "GARBLED", "SCALE",
                                                          "LOST", "CROSSED", "LIMIT", "AGE"};
     return (unsigned)reason < FEED_REASON_COUNT ? names[reason] : "UNKNOWN";
 }
 
 const char *alarm_kind_str(alarm_kind_t kind)
 {
-    static const char *const names[ALARM_KIND_COUNT] = {
-        "NONE", "FILL_AFTER_DONE", "UNKNOWN_ORDER_FILL", "SIDE_MISMATCH", "FILL_GAP", "QUERY_SENT", "CUM_BACKWARDS",
-        "BAD_FILL", "BAD_FILL_PRICE", "WORSE_THAN_LIMIT", "BUST", "UNKNOWN_EXEC", "UNSOLICITED_CANCEL", "ALIEN_ORDER",
-        "ACCOUNT_UNRECONCILED", "OVERFILL", "FEED", "SOFT_LIMIT", "LOSS", "LIMIT"};
+    static const char *const names[ALARM_KIND_COUNT] = {"NONE",
+                                                        "FILL_AFTER_DONE",
+                                                        "UNKNOWN_ORDER_FILL",
+                                                        "SIDE_MISMATCH",
+                                                        "FILL_GAP",
+                                                        "QUERY_SENT",
+                                                        "CUM_BACKWARDS",
+                                                        "BAD_FILL",
+                                                        "BAD_FILL_PRICE",
+                                                        "WORSE_THAN_LIMIT",
+                                                        "BUST",
+                                                        "UNKNOWN_EXEC",
+                                                        "UNSOLICITED_CANCEL",
+                                                        "ALIEN_ORDER",
+                                                        "ACCOUNT_UNRECONCILED",
+                                                        "OVERFILL",
+                                                        "FEED",
+                                                        "SOFT_LIMIT",
+                                                        "LOSS",
+                                                        "LIMIT"};
     return (unsigned)kind < ALARM_KIND_COUNT ? names[kind] : "UNKNOWN";
 }
 

@@ -11,6 +11,7 @@ typedef struct now {
     int64_t utc_ns;
 } now_t;
 
+#define NS_PER_DAY 86400000000000LL
 #define NS_PER_S 1000000000LL
 #define NS_PER_MS 1000000LL
 #define NS_PER_US 1000LL

@@ -8,22 +8,55 @@
  * Each list is in order of id; `at` is 4 + 2 * id. Source: FlatBuffers 2.0.8, reflection/reflection.fbs. */
 #define BFBS_TABLES_MAX 100000u
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define SCALAR(nm, bs, slot) {.name = nm, .base = bs, .at = slot}
-#define STRING(nm, slot, req) {.name = nm, .base = FBS_STRING, .at = slot, .required = req}
-#define TABLE(nm, obj, slot, req) {.name = nm, .base = FBS_OBJ, .object = obj, .at = slot, .required = req}
+#define SCALAR(nm, bs, slot)                                                                                           \
+    {                                                                                                                  \
+        .name = nm, .base = bs, .at = slot                                                                             \
+    }
+#define STRING(nm, slot, req)                                                                                          \
+    {                                                                                                                  \
+        .name = nm, .base = FBS_STRING, .at = slot, .required = req                                                    \
+    }
+#define TABLE(nm, obj, slot, req)                                                                                      \
+    {                                                                                                                  \
+        .name = nm, .base = FBS_OBJ, .object = obj, .at = slot, .required = req                                        \
+    }
 #define TABLES(nm, obj, slot, req)                                                                                     \
-    {.name = nm, .base = FBS_VECTOR, .element = FBS_OBJ, .object = obj, .at = slot, .required = req}
-#define STRINGS(nm, slot) {.name = nm, .base = FBS_VECTOR, .element = FBS_STRING, .at = slot}
-#define OBJECT(nm, list) {.name = nm, .fields = list, .field_count = COUNT(list)}
+    {                                                                                                                  \
+        .name = nm, .base = FBS_VECTOR, .element = FBS_OBJ, .object = obj, .at = slot, .required = req                 \
+    }
+#define STRINGS(nm, slot)                                                                                              \
+    {                                                                                                                  \
+        .name = nm, .base = FBS_VECTOR, .element = FBS_STRING, .at = slot                                              \
+    }
+#define OBJECT(nm, list)                                                                                               \
+    {                                                                                                                  \
+        .name = nm, .fields = list, .field_count = COUNT(list)                                                         \
+    }
 
 enum { KV_KEY = 4, KV_VALUE = 6 };
 enum { TYPE_BASE = 4, TYPE_ELEMENT = 6, TYPE_INDEX = 8 };
 enum { VAL_NAME = 4, VAL_VALUE = 6, VAL_UNION_TYPE = 10, VAL_DOC = 12 };
 enum { ENUM_NAME = 4, ENUM_VALUES = 6, ENUM_IS_UNION = 8, ENUM_TYPE = 10, ENUM_ATTRIBUTES = 12, ENUM_DOC = 14 };
-enum { FIELD_NAME = 4, FIELD_TYPE = 6, FIELD_ID = 8, FIELD_OFFSET = 10, FIELD_DEFAULT = 12, FIELD_DEPRECATED = 16,
-       FIELD_REQUIRED = 18, FIELD_DOC = 24, FIELD_OPTIONAL = 26 };
-enum { OBJ_NAME = 4, OBJ_FIELDS = 6, OBJ_IS_STRUCT = 8, OBJ_ALIGN = 10, OBJ_BYTES = 12, OBJ_ATTRIBUTES = 14,
-       OBJ_DOC = 16 };
+enum {
+    FIELD_NAME       = 4,
+    FIELD_TYPE       = 6,
+    FIELD_ID         = 8,
+    FIELD_OFFSET     = 10,
+    FIELD_DEFAULT    = 12,
+    FIELD_DEPRECATED = 16,
+    FIELD_REQUIRED   = 18,
+    FIELD_DOC        = 24,
+    FIELD_OPTIONAL   = 26
+};
+enum {
+    OBJ_NAME       = 4,
+    OBJ_FIELDS     = 6,
+    OBJ_IS_STRUCT  = 8,
+    OBJ_ALIGN      = 10,
+    OBJ_BYTES      = 12,
+    OBJ_ATTRIBUTES = 14,
+    OBJ_DOC        = 16
+};
 enum { SCHEMA_OBJECTS = 4, SCHEMA_ENUMS = 6, SCHEMA_IDENT = 8, SCHEMA_ROOT = 12 };
 
 static const fbs_field_t  kv_fields[] = {STRING("key", KV_KEY, true), STRING("value", KV_VALUE, false)};
@@ -67,11 +100,10 @@ static const fbs_field_t  obj_fields[] = {STRING("name", OBJ_NAME, true),
                                           STRINGS("documentation", OBJ_DOC)};
 static const fbs_object_t obj_object   = OBJECT("reflection.Object", obj_fields);
 
-static const fbs_field_t  schema_fields[] = {TABLES("objects", &obj_object, SCHEMA_OBJECTS, true),
-                                             TABLES("enums", &enum_object, SCHEMA_ENUMS, true),
-                                             STRING("file_ident", SCHEMA_IDENT, false),
-                                             TABLE("root_table", &obj_object, SCHEMA_ROOT, false)};
-static const fbs_object_t schema_object   = OBJECT("reflection.Schema", schema_fields);
+static const fbs_field_t schema_fields[] = {
+    TABLES("objects", &obj_object, SCHEMA_OBJECTS, true), TABLES("enums", &enum_object, SCHEMA_ENUMS, true),
+    STRING("file_ident", SCHEMA_IDENT, false), TABLE("root_table", &obj_object, SCHEMA_ROOT, false)};
+static const fbs_object_t schema_object = OBJECT("reflection.Schema", schema_fields);
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 static int64_t scalar(const void *table, uint32_t at, uint8_t base, int64_t fallback)
@@ -316,8 +348,8 @@ static err_t check_indexes(const bfbs_schema_t *schema, const bfbs_object_t *obj
         if (is_union != named || (field->base == FBS_VECTOR && named)) {
             return err_set(ERR_UNSUPPORTED, "schema: %s.%s: this use of a union", object->name, field->name);
         }
-        if (what == FBS_UNION && (i == 0 || object->fields[i - 1].base != FBS_UTYPE ||
-                                  object->fields[i - 1].names != field->names)) {
+        if (what == FBS_UNION &&
+            (i == 0 || object->fields[i - 1].base != FBS_UTYPE || object->fields[i - 1].names != field->names)) {
             return err_set(ERR_PARSE, "schema: %s.%s: no type field before the union", object->name, field->name);
         }
     }
@@ -350,8 +382,8 @@ static err_t check_hot(const bfbs_schema_t *schema, const bfbs_object_t *object)
     uint32_t structs = 0;
     uint32_t tails   = 0;
     for (uint32_t i = 0; i < object->field_count; i++) {
-        const bfbs_field_t *field = &object->fields[i];
-        const bfbs_object_t *what = field->object >= 0 ? &schema->objects[field->object] : NULL;
+        const bfbs_field_t  *field = &object->fields[i];
+        const bfbs_object_t *what  = field->object >= 0 ? &schema->objects[field->object] : NULL;
         if (what == NULL || !what->is_struct || what->align != 8) {
             return err_set(ERR_UNSUPPORTED, "schema: %s.%s: a hot table holds 8-aligned structs and one vector of them",
                            object->name, field->name);
@@ -361,20 +393,23 @@ static err_t check_hot(const bfbs_schema_t *schema, const bfbs_object_t *object)
     }
     const bfbs_field_t *body = &object->fields[0];
     if (body->base != FBS_OBJ || !body->required || body->deprecated || tails > 1) {
-        return err_set(ERR_UNSUPPORTED, "schema: %s: hot, with %u structs (field 0 must be one, required) and %u vectors "
-                       "(limit 1)", object->name, structs, tails);
+        return err_set(ERR_UNSUPPORTED,
+                       "schema: %s: hot, with %u structs (field 0 must be one, required) and %u vectors "
+                       "(limit 1)",
+                       object->name, structs, tails);
     }
-    /* The smallest legal buffer, its vtable inside the body, has 8 + body bytes: a view may compare no more than that. */
+    /* The smallest legal buffer, its vtable inside the body, has 8 + body bytes: a view may compare no more than that.
+     */
     if ((object->vtable_bytes + 7) / 8 * 8 > schema->objects[body->object].bytes) {
-        return err_set(ERR_UNSUPPORTED, "schema: %s: hot, with %u fields: too many for a body of %u bytes", object->name,
-                       object->field_count, schema->objects[body->object].bytes);
+        return err_set(ERR_UNSUPPORTED, "schema: %s: hot, with %u fields: too many for a body of %u bytes",
+                       object->name, object->field_count, schema->objects[body->object].bytes);
     }
     return ERR_OK;
 }
 
-/* Where our writers put a table's fields: widest alignment first, else in order of id. A table begins at 8k + 4, so what
- * lies behind its first word is aligned; structs come first because no scalar is wider. In a hot table the tail word is
- * last, at 8k, its vector's count follows at 8k + 4 and the elements are aligned without padding. */
+/* Where our writers put a table's fields: widest alignment first, else in order of id. A table begins at 8k + 4, so
+ * what lies behind its first word is aligned; structs come first because no scalar is wider. In a hot table the tail
+ * word is last, at 8k, its vector's count follows at 8k + 4 and the elements are aligned without padding. */
 static err_t place_fields(const bfbs_schema_t *schema, bfbs_object_t *object)
 {
     uint32_t at = 4;
@@ -403,9 +438,11 @@ static err_t check_schema(bfbs_schema_t *schema)
         for (uint32_t k = 0; k < names->val_count; k++) {
             const int32_t object = names->vals[k].object;
             const bool    member = names->is_union && names->vals[k].value != 0;
-            if (member && (object < 0 || (uint32_t)object >= schema->object_count ||
-                           schema->objects[object].is_struct || names->vals[k].value > 255 || names->vals[k].value < 0)) {
-                return err_set(ERR_UNSUPPORTED, "schema: union %s: %s is not a table", names->name, names->vals[k].name);
+            if (member &&
+                (object < 0 || (uint32_t)object >= schema->object_count || schema->objects[object].is_struct ||
+                 names->vals[k].value > 255 || names->vals[k].value < 0)) {
+                return err_set(ERR_UNSUPPORTED, "schema: union %s: %s is not a table", names->name,
+                               names->vals[k].name);
             }
             schema->enums[i].vals[k].object = member ? object : -1;
         }

@@ -41,10 +41,10 @@ static ctx_t ctx_of(FILE *f, const bfbs_schema_t *schema, const bfbs_object_t *o
 
 static const char *c_scalar(uint8_t base)
 {
-    static const char *const types[] = {[FBS_UTYPE] = "uint8_t",   [FBS_BOOL] = "bool",       [FBS_BYTE] = "int8_t",
-                                        [FBS_UBYTE] = "uint8_t",   [FBS_SHORT] = "int16_t",   [FBS_USHORT] = "uint16_t",
-                                        [FBS_INT] = "int32_t",     [FBS_UINT] = "uint32_t",   [FBS_LONG] = "int64_t",
-                                        [FBS_ULONG] = "uint64_t"};
+    static const char *const types[] = {
+        [FBS_UTYPE] = "uint8_t", [FBS_BOOL] = "bool",       [FBS_BYTE] = "int8_t", [FBS_UBYTE] = "uint8_t",
+        [FBS_SHORT] = "int16_t", [FBS_USHORT] = "uint16_t", [FBS_INT] = "int32_t", [FBS_UINT] = "uint32_t",
+        [FBS_LONG] = "int64_t",  [FBS_ULONG] = "uint64_t"};
     assert(fbs_scalar_bytes(base) != 0);
     return types[base];
 }
@@ -52,10 +52,11 @@ static const char *c_scalar(uint8_t base)
 static const char *base_name(uint8_t base)
 {
     static const char *const names[] = {
-        [FBS_NONE] = "FBS_NONE",     [FBS_UTYPE] = "FBS_UTYPE",   [FBS_BOOL] = "FBS_BOOL",     [FBS_BYTE] = "FBS_BYTE",
-        [FBS_UBYTE] = "FBS_UBYTE",   [FBS_SHORT] = "FBS_SHORT",   [FBS_USHORT] = "FBS_USHORT", [FBS_INT] = "FBS_INT",
-        [FBS_UINT] = "FBS_UINT",     [FBS_LONG] = "FBS_LONG",     [FBS_ULONG] = "FBS_ULONG",   [FBS_STRING] = "FBS_STRING",
-        [FBS_VECTOR] = "FBS_VECTOR", [FBS_OBJ] = "FBS_OBJ",       [FBS_UNION] = "FBS_UNION"};
+        [FBS_NONE] = "FBS_NONE",     [FBS_UTYPE] = "FBS_UTYPE", [FBS_BOOL] = "FBS_BOOL",
+        [FBS_BYTE] = "FBS_BYTE",     [FBS_UBYTE] = "FBS_UBYTE", [FBS_SHORT] = "FBS_SHORT",
+        [FBS_USHORT] = "FBS_USHORT", [FBS_INT] = "FBS_INT",     [FBS_UINT] = "FBS_UINT",
+        [FBS_LONG] = "FBS_LONG",     [FBS_ULONG] = "FBS_ULONG", [FBS_STRING] = "FBS_STRING",
+        [FBS_VECTOR] = "FBS_VECTOR", [FBS_OBJ] = "FBS_OBJ",     [FBS_UNION] = "FBS_UNION"};
     return names[base];
 }
 
@@ -177,7 +178,8 @@ static void hot_view(const ctx_t *c)
     for (uint32_t i = 0; i < c->object->field_count; i++) {
         const bfbs_field_t *field = &c->object->fields[i];
         if (!field->deprecated) {
-            fprintf(c->f, "    view.%s = %s_%s(table%s", field->name, c->x, field->name, field == tail ? ", &view." : "");
+            fprintf(c->f, "    view.%s = %s_%s(table%s", field->name, c->x, field->name,
+                    field == tail ? ", &view." : "");
             fprintf(c->f, "%s%s);\n", field == tail ? field->name : "", field == tail ? "_count" : "");
         }
     }
@@ -230,7 +232,8 @@ static void hot_table(const ctx_t *c)
     upper[i] = 0;
     fprintf(c->f, "/* Bytes of the whole buffer%s. */\n", tail != NULL ? " with `count` elements in its tail" : "");
     if (tail != NULL) {
-        fprintf(c->f, "#define %s_BYTES(count) (%uu + %uu * (size_t)(count))\n", upper, fixed, object_of(c, tail)->bytes);
+        fprintf(c->f, "#define %s_BYTES(count) (%uu + %uu * (size_t)(count))\n", upper, fixed,
+                object_of(c, tail)->bytes);
     } else {
         fprintf(c->f, "#define %s_BYTES %uu\n", upper, fixed);
     }
@@ -248,7 +251,8 @@ static void scalar_reader(const ctx_t *c, const bfbs_field_t *field)
     fprintf(c->f, "static inline %s %s_%s(const %s_t *table)\n{\n", type, c->x, field->name, c->x);
     fprintf(c->f, "    const void *const at = fbs_slot(table, %u);\n", field->at);
     if (field->base == FBS_BOOL) {
-        fprintf(c->f, "    return at == NULL ? %s : *(const uint8_t *)at != 0;\n}\n\n", field->fallback ? "true" : "false");
+        fprintf(c->f, "    return at == NULL ? %s : *(const uint8_t *)at != 0;\n}\n\n",
+                field->fallback ? "true" : "false");
         return;
     }
     if (field->base == FBS_LONG && field->fallback == INT64_MIN) {
@@ -300,7 +304,8 @@ static void field_reader(const ctx_t *c, const bfbs_field_t *field)
     } else if (field->base == FBS_VECTOR) {
         vector_reader(c, field);
     } else if (field->base == FBS_STRING) {
-        fprintf(c->f, "static inline const char *%s_%s(const %s_t *table, uint32_t *len)\n{\n", c->x, field->name, c->x);
+        fprintf(c->f, "static inline const char *%s_%s(const %s_t *table, uint32_t *len)\n{\n", c->x, field->name,
+                c->x);
         fprintf(c->f, "    return fbs_string(table, %u, len);\n}\n\n", field->at);
     } else if (field->base == FBS_UNION) {
         fprintf(c->f, "static inline const void *%s_%s(const %s_t *table)\n{\n", c->x, field->name, c->x);
@@ -320,8 +325,8 @@ static void field_reader(const ctx_t *c, const bfbs_field_t *field)
 /* ---- builders of cold tables ------------------------------------------------------------------------------------- */
 static void put_open(const ctx_t *c, const char *result, const bfbs_field_t *field, const char *args)
 {
-    fprintf(c->f, "static inline %s %s_put_%s(fbs_builder_t *b, uint32_t table, %s)\n{\n    ", result, c->x, field->name,
-            args);
+    fprintf(c->f, "static inline %s %s_put_%s(fbs_builder_t *b, uint32_t table, %s)\n{\n    ", result, c->x,
+            field->name, args);
 }
 
 static void put_vector(const ctx_t *c, const bfbs_field_t *field, uint32_t index)
@@ -338,13 +343,17 @@ static void put_vector(const ctx_t *c, const bfbs_field_t *field, uint32_t index
     put_open(c, "uint32_t", field, "size_t count");
     fprintf(c->f, "return fbs_put_space(b, table, &%s_object.fields[%u], count);\n}\n\n", c->x, index);
     if (field->element == FBS_STRING) {
-        fprintf(c->f, "static inline void %s_put_%s_at(fbs_builder_t *b, uint32_t vector, uint32_t i, const char *text, "
-                      "size_t len)\n{\n    fbs_space_string(b, vector, i, text, len);\n}\n\n", c->x, field->name);
+        fprintf(c->f,
+                "static inline void %s_put_%s_at(fbs_builder_t *b, uint32_t vector, uint32_t i, const char *text, "
+                "size_t len)\n{\n    fbs_space_string(b, vector, i, text, len);\n}\n\n",
+                c->x, field->name);
         return;
     }
     prefixed(c->schema, object_of(c, field)->name, of);
-    fprintf(c->f, "static inline uint32_t %s_put_%s_at(fbs_builder_t *b, uint32_t vector, uint32_t i)\n{\n"
-                  "    return fbs_space_table(b, vector, i, &%s_object);\n}\n\n", c->x, field->name, of);
+    fprintf(c->f,
+            "static inline uint32_t %s_put_%s_at(fbs_builder_t *b, uint32_t vector, uint32_t i)\n{\n"
+            "    return fbs_space_table(b, vector, i, &%s_object);\n}\n\n",
+            c->x, field->name, of);
 }
 
 static void put_field(const ctx_t *c, const bfbs_field_t *field, uint32_t index)
@@ -394,29 +403,37 @@ static void table_head(const ctx_t *c)
     doc(c->f, c->object->doc);
     fprintf(c->f, "static inline err_t %s_verify(const void *buf, size_t len)\n{\n", c->x);
     fprintf(c->f, "    return fbs_verify(&%s_object, buf, len);\n}\n\n", c->x);
-    fprintf(c->f, "static inline const %s_t *%s_root(const void *buf)\n{\n    return fbs_root(buf);\n}\n\n", c->x, c->x);
+    fprintf(c->f, "static inline const %s_t *%s_root(const void *buf)\n{\n    return fbs_root(buf);\n}\n\n", c->x,
+            c->x);
 }
 
 static void header_essay(FILE *f, const bfbs_schema_t *schema)
 {
     const char *ns = schema->ns;
-    fprintf(f, "/* %s_fbs: the messages and records of schema `%s` as C. Made by fbsgen from the binary schema: do not\n"
-               " * edit; change the .fbs file. The structs are those of %s: nothing is converted.\n *\n",
+    fprintf(f,
+            "/* %s_fbs: the messages and records of schema `%s` as C. Made by fbsgen from the binary schema: do not\n"
+            " * edit; change the .fbs file. The structs are those of %s: nothing is converted.\n *\n",
             ns, ns, schema->objects[schema->root].c_include);
-    fprintf(f, " * For a table X (in snake case, behind %s_):\n"
-               " *   x_verify(buf, len)     may buf be read? Once for each buffer that crosses a border; buf 8-aligned\n"
-               " *   x_root(buf)            its table, for the readers; x_FIELD(table) reads one field by the vtable: any\n"
-               " *                          conforming buffer, older or newer; absent = NULL, 0 or the schema's default\n"
-               " *   x_object               the descriptor: JSON (ipc/fbs_json.h) and generic code\n", ns);
+    fprintf(
+        f,
+        " * For a table X (in snake case, behind %s_):\n"
+        " *   x_verify(buf, len)     may buf be read? Once for each buffer that crosses a border; buf 8-aligned\n"
+        " *   x_root(buf)            its table, for the readers; x_FIELD(table) reads one field by the vtable: any\n"
+        " *                          conforming buffer, older or newer; absent = NULL, 0 or the schema's default\n"
+        " *   x_object               the descriptor: JSON (ipc/fbs_json.h) and generic code\n",
+        ns);
     fputs(" * and, when it is hot (constant head, inline structs, at most one tail):\n"
           " *   x_view(buf)            all of it at once: one compare, then constant offsets; else by the vtable\n"
-          " *   x_reserve(buf, cap, &slot)  writes the head; false when cap is below X_BYTES. Fill *slot.body and the rest\n"
+          " *   x_reserve(buf, cap, &slot)  writes the head; false when cap is below X_BYTES. Fill *slot.body and the "
+          "rest\n"
           " *                          in place: every byte is the caller's, nothing is cleared\n"
           " *   x_commit(&slot, count) with a tail: writes the count, returns the length; without: it is X_BYTES\n"
           " * else:\n"
-          " *   x_begin(b, buf, cap)   starts a buffer, returns the table; x_put_FIELD(b, table, ...) each at most once;\n"
+          " *   x_begin(b, buf, cap)   starts a buffer, returns the table; x_put_FIELD(b, table, ...) each at most "
+          "once;\n"
           " *                          fbs_end(b, &len). A union takes a finished buffer of its table, copied whole.\n"
-          " * Nothing here allocates or keeps state; any thread. */\n", f);
+          " * Nothing here allocates or keeps state; any thread. */\n",
+          f);
 }
 
 void emit_header(FILE *f, const bfbs_schema_t *schema)
@@ -497,8 +514,9 @@ static void describe_enum(FILE *f, const bfbs_schema_t *schema, const bfbs_enum_
         }
         fputs("},\n", f);
     }
-    fprintf(f, "};\nconst fbs_enum_t %s_names = {\n    .name = \"%s\", .bit_flags = %s, .count = %u, .vals = %s_vals};\n\n",
-            x, names->name, names->bit_flags ? "true" : "false", names->val_count, x);
+    fprintf(
+        f, "};\nconst fbs_enum_t %s_names = {\n    .name = \"%s\", .bit_flags = %s, .count = %u, .vals = %s_vals};\n\n",
+        x, names->name, names->bit_flags ? "true" : "false", names->val_count, x);
 }
 
 static void describe_field(const ctx_t *c, const bfbs_field_t *field)
@@ -540,13 +558,14 @@ static void describe_object(const ctx_t *c)
     fputs("};\n", c->f);
     if (c->object->hot) {
         const bfbs_field_t *tail = tail_of(c->object);
-        fprintf(c->f, "static const fbs_hot_t %s_hot = {\n    .head = %s_head, .head_bytes = %u, .tail_at = %u, "
-                      ".tail_el_bytes = %u, .fixed_bytes = %u};\n",
+        fprintf(c->f,
+                "static const fbs_hot_t %s_hot = {\n    .head = %s_head, .head_bytes = %u, .tail_at = %u, "
+                ".tail_el_bytes = %u, .fixed_bytes = %u};\n",
                 c->x, c->x, table_at(c->object) + 4, tail == NULL ? 0 : table_at(c->object) + tail->place,
                 tail == NULL ? 0 : object_of(c, tail)->bytes, fixed_bytes(c->object));
     }
-    fprintf(c->f, "const fbs_object_t %s_object = {\n    .name = \"%s\", .fields = %s_fields, .field_count = %u,\n", c->x,
-            c->object->name, c->x, count);
+    fprintf(c->f, "const fbs_object_t %s_object = {\n    .name = \"%s\", .fields = %s_fields, .field_count = %u,\n",
+            c->x, c->object->name, c->x, count);
     if (c->object->is_struct) {
         fprintf(c->f, "    .bytes = %u, .align = %u, .is_struct = true", c->object->bytes, c->object->align);
     } else {
@@ -563,7 +582,8 @@ static void describe_object(const ctx_t *c)
 
 void emit_source(FILE *f, const bfbs_schema_t *schema)
 {
-    fprintf(f, "/* %s_fbs: descriptors, and the proof that C and schema agree. Made by fbsgen: do not edit. */\n", schema->ns);
+    fprintf(f, "/* %s_fbs: descriptors, and the proof that C and schema agree. Made by fbsgen: do not edit. */\n",
+            schema->ns);
     fprintf(f, "#include \"%s_fbs.h\"\n\n", schema->ns);
     for (uint32_t i = 0; i < schema->object_count; i++) {
         if (schema->objects[i].is_struct) {

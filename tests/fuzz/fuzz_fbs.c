@@ -1,6 +1,6 @@
-/* Verifier, readers, JSON out and JSON in on any bytes. The first byte chooses the table and whether the rest is a buffer
- * or JSON text. What the verifier accepts is read to the end; its JSON read back must give a buffer with the same JSON;
- * what JSON in makes, the verifier must accept. */
+/* Verifier, readers, JSON out and JSON in on any bytes. The first byte chooses the table and whether the rest is a
+ * buffer or JSON text. What the verifier accepts is read to the end; its JSON read back must give a buffer with the
+ * same JSON; what JSON in makes, the verifier must accept. */
 #include <assert.h>
 #include <stdlib.h>
 

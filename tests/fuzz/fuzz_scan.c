@@ -67,9 +67,10 @@ typedef struct frame {
     bool     maker;
 } frame_t;
 
-static const char usual[] = "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":1723161255343,\"t\":3735683259,"
-                            "\"p\":\"61837.63000000\",\"q\":\"0.02000000\",\"b\":[[\"61773.6\",\"1001\"],[\"61772.50\",\"0\"]],"
-                            "\"m\":true}}";
+static const char usual[] =
+    "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":1723161255343,\"t\":3735683259,"
+    "\"p\":\"61837.63000000\",\"q\":\"0.02000000\",\"b\":[[\"61773.6\",\"1001\"],[\"61772.50\",\"0\"]],"
+    "\"m\":true}}";
 
 #define EXPECT(s, literal) scan_expect(s, literal, sizeof(literal) - 1)
 
@@ -77,11 +78,12 @@ static bool predicted(const char *text, size_t len, frame_t *f)
 {
     scan_t s;
     scan_init(&s, text, len);
-    return EXPECT(&s, "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":") && scan_u64(&s, &f->event_ms) == ERR_OK &&
-           EXPECT(&s, ",\"t\":") && scan_u64(&s, &f->id) == ERR_OK && EXPECT(&s, ",\"p\":") &&
-           scan_decimal(&s, 2, &f->px) == ERR_OK && EXPECT(&s, ",\"q\":") && scan_decimal(&s, 8, &f->qty) == ERR_OK &&
-           EXPECT(&s, ",\"b\":") && scan_levels(&s, 2, 8, f->bids, LEVELS_MAX, &f->bid_count) == ERR_OK &&
-           EXPECT(&s, ",\"m\":") && scan_bool(&s, &f->maker) == ERR_OK && EXPECT(&s, "}}") && scan_end(&s) == ERR_OK;
+    return EXPECT(&s, "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":") &&
+           scan_u64(&s, &f->event_ms) == ERR_OK && EXPECT(&s, ",\"t\":") && scan_u64(&s, &f->id) == ERR_OK &&
+           EXPECT(&s, ",\"p\":") && scan_decimal(&s, 2, &f->px) == ERR_OK && EXPECT(&s, ",\"q\":") &&
+           scan_decimal(&s, 8, &f->qty) == ERR_OK && EXPECT(&s, ",\"b\":") &&
+           scan_levels(&s, 2, 8, f->bids, LEVELS_MAX, &f->bid_count) == ERR_OK && EXPECT(&s, ",\"m\":") &&
+           scan_bool(&s, &f->maker) == ERR_OK && EXPECT(&s, "}}") && scan_end(&s) == ERR_OK;
 }
 
 /* Keys in any order, each exactly once; others are skipped. Reads numbers by their text, levels by the model. */
@@ -116,7 +118,11 @@ static bool generic(const char *text, size_t len, frame_t *f)
                 break;
             case 'p': scan_decimal(&s, 2, &f->px); break;
             case 'q': scan_decimal(&s, 8, &f->qty); break;
-            case 'b': if (levels_model_read(&s, 2, 8, f->bids, LEVELS_MAX, &f->bid_count) != ERR_OK) { return false; } break;
+            case 'b':
+                if (levels_model_read(&s, 2, 8, f->bids, LEVELS_MAX, &f->bid_count) != ERR_OK) {
+                    return false;
+                }
+                break;
             case 'm': scan_bool(&s, &f->maker); break;
             case 'e': scan_string(&s, &word); break;
             default: scan_skip(&s);
@@ -164,7 +170,7 @@ static void check_number(const char *text, size_t len, unsigned choice)
     uint64_t       id = 0;
     scan_init(&by_text, text, len);
     by_value = by_id = by_text;
-    err_t err        = scan_kind(&by_text) == SCAN_STRING ? scan_string(&by_text, &number) : scan_number(&by_text, &number);
+    err_t err = scan_kind(&by_text) == SCAN_STRING ? scan_string(&by_text, &number) : scan_number(&by_text, &number);
     err              = err == ERR_OK ? decimal_parse(number.text, number.len, exp, &want) : err;
     assert(scan_decimal(&by_value, exp, &got) == err && got == want);
     assert(err != ERR_OK || by_value.at == by_text.at);

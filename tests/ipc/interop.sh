@@ -76,7 +76,8 @@ echo "hwal.fbs conforms to released.fbs"
 
 # 5. refusals: what is put before the root table, and a word of the sentence
 refused() {
-    printf '%s\n' 'namespace x; attribute "hot"; attribute "c_type"; attribute "c_prefix"; attribute "c_include";' "$1" \
+    printf '%s\n' 'namespace x; attribute "hot"; attribute "c_type"; attribute "c_prefix";' \
+        'attribute "c_include";' "$1" \
         'table Root (c_include: "core/types/msg.h") { a:uint; } root_type Root;' >"$tmp/x.fbs"
     schema "$tmp/x.fbs"
     if "$tmp/fbsgen" "$tmp/x.bfbs" "$tmp" 2>"$tmp/x.err" || ! grep -q "$2" "$tmp/x.err"; then

@@ -15,10 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "evolved_fbs.c"
 #include "hwal_fbs.h"
 #include "ipc/fbs_json.h"
 #include "ipc/message.h"
-#include "evolved_fbs.c"
 
 #define ROUNDS 200
 
@@ -76,7 +76,10 @@ static void sample_make(sample_t *s, msg_type_t type)
     }
 }
 
-static size_t tail_bytes(const msg_t *msg) { return msg->tail_count * (size_t)16; }
+static size_t tail_bytes(const msg_t *msg)
+{
+    return msg->tail_count * (size_t)16;
+}
 
 static void assert_same(const msg_t *a, const msg_t *b)
 {
@@ -91,7 +94,10 @@ static void assert_same(const msg_t *a, const msg_t *b)
     }
 }
 
-static const fbs_object_t *object_of_type(msg_type_t type) { return fbs_union_object(&hwal_message_names, (uint8_t)type); }
+static const fbs_object_t *object_of_type(msg_type_t type)
+{
+    return fbs_union_object(&hwal_message_names, (uint8_t)type);
+}
 
 /* The same message by the generic builder. */
 static size_t build(const msg_t *msg, void *buf, size_t cap)
@@ -135,8 +141,8 @@ static size_t build_strangely(const msg_t *msg, uint8_t *buf)
         memcpy(buf + at + 16, msg->tail, tail_bytes(msg));
         at += 16 + (uint32_t)tail_bytes(msg);
     }
-    const uint16_t vtable[] = {(uint16_t)(4 + 2 * fields), (uint16_t)(16 + body), 16,
-                               (uint16_t)(fields == 3 ? 8 : 4), 4};
+    const uint16_t vtable[] = {(uint16_t)(4 + 2 * fields), (uint16_t)(16 + body), 16, (uint16_t)(fields == 3 ? 8 : 4),
+                               4};
     memcpy(buf + at, vtable, 4 + 2 * fields);
     memcpy(buf + table, &(int32_t){(int32_t)table - (int32_t)at}, 4);
     return at + 4 + 2 * fields;
@@ -211,8 +217,13 @@ static void test_fbs_json_is_what_the_struct_says(void **state)
     size_t                len;
     assert_true(hwal_trade_msg_reserve(buf, sizeof buf, &slot));
     assert_false(hwal_trade_msg_reserve(buf, sizeof buf - 1, &slot));
-    *slot.body = (trade_t){.instrument_id = UINT32_MAX, .aggressor_side = SIDE_SELL, .trade_id = UINT64_MAX,
-                           .px = INT64_MIN, .qty = INT64_MAX, .ts_event_ns = -1, .ts_recv_ns = 0};
+    *slot.body = (trade_t){.instrument_id  = UINT32_MAX,
+                           .aggressor_side = SIDE_SELL,
+                           .trade_id       = UINT64_MAX,
+                           .px             = INT64_MIN,
+                           .qty            = INT64_MAX,
+                           .ts_event_ns    = -1,
+                           .ts_recv_ns     = 0};
     assert_int_equal(hwal_trade_msg_verify(buf, sizeof buf), ERR_OK);
     assert_int_equal(fbs_json_out(&hwal_trade_msg_object, buf, text, sizeof text, &len), ERR_OK);
     assert_string_equal(text, "{\"body\":{\"instrument_id\":4294967295,\"aggressor_side\":\"SELL\",\"reserved\":0,"
@@ -490,7 +501,7 @@ static void test_fbs_verifier_alignment(void **state)
     _Alignas(8) uint8_t buf[4096];
     sample_t            s;
     sample_make(&s, MSG_BOOK_UPDATE);
-    s.msg.tail_count = 2;
+    s.msg.tail_count    = 2;
     size_t       len    = build_strangely(&s.msg, buf);
     const size_t vtable = len - 8; /* bytes, table bytes, body at 16, tail word at 4 */
     const size_t vector = 28 + fbs_u32(buf + 28);
@@ -530,7 +541,7 @@ static void test_fbs_verifier_unions_strings_required(void **state)
 
     sample_make(&s, MSG_INSTRUMENT_DEF);
     assert_int_equal(message_write(&s.msg, buf, sizeof buf, &len), ERR_OK);
-    uint32_t text_len;
+    uint32_t    text_len;
     const char *symbol = hwal_instrument_def_msg_symbol(hwal_instrument_def_msg_root(buf), &text_len);
     buf[symbol + text_len - (const char *)buf] = 'x';
     assert_int_equal(hwal_instrument_def_msg_verify(buf, len), ERR_PARSE);
@@ -611,28 +622,58 @@ static void test_fbs_json_refusals(void **state)
         const char *text;
         err_t       err;
     } cases[] = {
-        {"", ERR_PARSE}, {"[]", ERR_PARSE}, {"{} {}", ERR_PARSE}, {"{\"i8\":1,}", ERR_PARSE}, {"{,}", ERR_PARSE},
-        {"{\"i8\" 1}", ERR_PARSE}, {"{\"i8\":}", ERR_PARSE}, {"{\"i8\":128}", ERR_RANGE}, {"{\"i8\":-129}", ERR_RANGE},
-        {"{\"u8\":-1}", ERR_RANGE}, {"{\"u8\":256}", ERR_RANGE}, {"{\"u64\":18446744073709551616}", ERR_RANGE},
-        {"{\"i64\":9223372036854775808}", ERR_RANGE}, {"{\"i64\":-9223372036854775809}", ERR_RANGE},
-        {"{\"i32\":1.0}", ERR_SCALE}, {"{\"i32\":1e2}", ERR_SCALE}, {"{\"i32\":01}", ERR_PARSE},
-        {"{\"i32\":- 1}", ERR_PARSE}, {"{\"i32\":+1}", ERR_PARSE}, {"{\"i32\":\"1\"}", ERR_PARSE},
-        {"{\"i32\":null}", ERR_PARSE}, {"{\"i32\":1,\"i32\":1}", ERR_PARSE}, {"{\"none\":1}", ERR_PARSE},
-        {"{\"old\":1}", ERR_PARSE}, {"{\"flag\":1}", ERR_PARSE}, {"{\"flag\":truth}", ERR_PARSE},
-        {"{\"colour\":\"PINK\"}", ERR_PARSE}, {"{\"colour\":\"RED  BLUE\"}", ERR_PARSE},
-        {"{\"colour\":\"\"}", ERR_PARSE}, {"{\"colour\":\"RED\\u0000\"}", ERR_PARSE},
-        {"{\"small\":{\"a\":1}}", ERR_PARSE}, {"{\"small\":{\"a\":1,\"a\":1,\"b\":2,\"c\":3,\"d\":4}}", ERR_PARSE},
-        {"{\"text\":\"\\ud800\"}", ERR_PARSE}, {"{\"text\":\"\\udc00\\udc00\"}", ERR_PARSE},
-        {"{\"text\":\"\xff\"}", ERR_PARSE}, {"{\"text\":\"\xc0\x80\"}", ERR_PARSE}, {"{\"text\":\"\t\"}", ERR_PARSE},
-        {"{\"text\":\"\\x\"}", ERR_PARSE}, {"{\"bytes\":[1,]}", ERR_PARSE}, {"{\"bytes\":[1 2]}", ERR_PARSE},
-        {"{\"bytes\":[1,\"a\"]}", ERR_PARSE}, {"{\"leaf\":{}}", ERR_PARSE}, {"{\"leaf_type\":\"KINDS\"}", ERR_PARSE},
+        {"", ERR_PARSE},
+        {"[]", ERR_PARSE},
+        {"{} {}", ERR_PARSE},
+        {"{\"i8\":1,}", ERR_PARSE},
+        {"{,}", ERR_PARSE},
+        {"{\"i8\" 1}", ERR_PARSE},
+        {"{\"i8\":}", ERR_PARSE},
+        {"{\"i8\":128}", ERR_RANGE},
+        {"{\"i8\":-129}", ERR_RANGE},
+        {"{\"u8\":-1}", ERR_RANGE},
+        {"{\"u8\":256}", ERR_RANGE},
+        {"{\"u64\":18446744073709551616}", ERR_RANGE},
+        {"{\"i64\":9223372036854775808}", ERR_RANGE},
+        {"{\"i64\":-9223372036854775809}", ERR_RANGE},
+        {"{\"i32\":1.0}", ERR_SCALE},
+        {"{\"i32\":1e2}", ERR_SCALE},
+        {"{\"i32\":01}", ERR_PARSE},
+        {"{\"i32\":- 1}", ERR_PARSE},
+        {"{\"i32\":+1}", ERR_PARSE},
+        {"{\"i32\":\"1\"}", ERR_PARSE},
+        {"{\"i32\":null}", ERR_PARSE},
+        {"{\"i32\":1,\"i32\":1}", ERR_PARSE},
+        {"{\"none\":1}", ERR_PARSE},
+        {"{\"old\":1}", ERR_PARSE},
+        {"{\"flag\":1}", ERR_PARSE},
+        {"{\"flag\":truth}", ERR_PARSE},
+        {"{\"colour\":\"PINK\"}", ERR_PARSE},
+        {"{\"colour\":\"RED  BLUE\"}", ERR_PARSE},
+        {"{\"colour\":\"\"}", ERR_PARSE},
+        {"{\"colour\":\"RED\\u0000\"}", ERR_PARSE},
+        {"{\"small\":{\"a\":1}}", ERR_PARSE},
+        {"{\"small\":{\"a\":1,\"a\":1,\"b\":2,\"c\":3,\"d\":4}}", ERR_PARSE},
+        {"{\"text\":\"\\ud800\"}", ERR_PARSE},
+        {"{\"text\":\"\\udc00\\udc00\"}", ERR_PARSE},
+        {"{\"text\":\"\xff\"}", ERR_PARSE},
+        {"{\"text\":\"\xc0\x80\"}", ERR_PARSE},
+        {"{\"text\":\"\t\"}", ERR_PARSE},
+        {"{\"text\":\"\\x\"}", ERR_PARSE},
+        {"{\"bytes\":[1,]}", ERR_PARSE},
+        {"{\"bytes\":[1 2]}", ERR_PARSE},
+        {"{\"bytes\":[1,\"a\"]}", ERR_PARSE},
+        {"{\"leaf\":{}}", ERR_PARSE},
+        {"{\"leaf_type\":\"KINDS\"}", ERR_PARSE},
         {"{\"leaf_type\":\"KINDS\",\"leaf\":{},\"leaf_type\":1}", ERR_PARSE},
-        {"{\"leaf_type\":9,\"leaf\":{}}", ERR_PARSE}, {"{\"leaf_type\":\"TRADE\",\"leaf\":{}}", ERR_PARSE},
+        {"{\"leaf_type\":9,\"leaf\":{}}", ERR_PARSE},
+        {"{\"leaf_type\":\"TRADE\",\"leaf\":{}}", ERR_PARSE},
     };
     _Alignas(8) uint8_t buf[4096];
     size_t              len;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const err_t err = fbs_json_in(&evolved_kinds_object, cases[i].text, strlen(cases[i].text), buf, sizeof buf, &len);
+        const err_t err =
+            fbs_json_in(&evolved_kinds_object, cases[i].text, strlen(cases[i].text), buf, sizeof buf, &len);
         if (err != cases[i].err) {
             fail_msg("%s: %s (%s), expected %s", cases[i].text, err_str(err), err_msg(), err_str(cases[i].err));
         }

@@ -1,4 +1,5 @@
-/* Histogram against a sorted array: every quantile within one thousandth, exact below 2048; count, sum and max exact. */
+/* Histogram against a sorted array: every quantile within one thousandth, exact below 2048; count, sum and max exact.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

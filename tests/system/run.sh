@@ -35,7 +35,8 @@ check "tick finer than scale" exits 1 "$HWAL" config check "$T/i.yaml"
 check "it names symbol and field" says "X: tick \"0.001\""
 check "environment" exits 1 env HWAL_MARKET_RATE=fast "$HWAL" config show
 check "it names the variable" says "HWAL_MARKET_RATE"
-check "environment counts" env HWAL_MARKET_RATE=777 "$HWAL" config show
+check "environment counts" exits 0 env HWAL_MARKET_RATE=777 "$HWAL" config show
+check "it shows the value" says "rate: 777"
 check "strategy without a name" exits 2 "$HWAL" run --strategy nonsense
 check "it lists the names" says "market_maker, sma_cross"
 

@@ -55,8 +55,13 @@ static config_t *config_of(void)
 
 static flow_cfg_t market(uint64_t seed)
 {
-    return (flow_cfg_t){.seed = seed, .session = 1, .start_ns = START_NS, .gap_mean_ns = 400 * NS_PER_US, .instrument_count = 8,
-                        .own_max = 1024, .venue_id = 1};
+    return (flow_cfg_t){.seed             = seed,
+                        .session          = 1,
+                        .start_ns         = START_NS,
+                        .gap_mean_ns      = 400 * NS_PER_US,
+                        .instrument_count = 8,
+                        .own_max          = 1024,
+                        .venue_id         = 1};
 }
 
 typedef struct outcome {
@@ -68,17 +73,17 @@ static outcome_t generate(uint64_t seed)
 {
     static offline_t run;
     config_t        *config = config_of();
-    const flow_cfg_t cfg = market(seed);
+    const flow_cfg_t cfg    = market(seed);
     assert_int_equal(offline_open(&run, config, NULL, 0, NULL, 0, &cfg), ERR_OK);
-    allocations = 0;
-    counting = true;
+    allocations     = 0;
+    counting        = true;
     const err_t err = offline_generate(&run, START_NS + 3 * NS_PER_S);
-    counting = false;
+    counting        = false;
     assert_int_equal(err, ERR_OK);
     assert_int_equal(offline_end(&run), ERR_OK);
     assert_int_equal(delay_due_ns(run.delay), INT64_MAX);
-    const outcome_t outcome = {engine_state_hash(run.engine), engine_output_hash(run.engine), run.counts.orders, run.counts.fills,
-                               allocations};
+    const outcome_t outcome = {engine_state_hash(run.engine), engine_output_hash(run.engine), run.counts.orders,
+                               run.counts.fills, allocations};
     offline_close(&run);
     config_free(config);
     return outcome;
@@ -126,7 +131,7 @@ static md_slot_t reserve(void *ctx, msg_type_t type)
 static void commit(void *ctx, const msg_t *msg)
 {
     recorded_t *r = ctx;
-    r->err = r->err ? r->err : offline_market(&r->run, msg);
+    r->err        = r->err ? r->err : offline_market(&r->run, msg);
 }
 
 static void test_offline_allocates_nothing_from_captured_line_to_order(void **state)
@@ -137,34 +142,45 @@ static void test_offline_allocates_nothing_from_captured_line_to_order(void **st
     const char       *shared = getenv("HWAL_SHARED");
     snprintf(path, sizeof path, "%s/data/binance/usdm_ethusdt_20240808.gz", shared ? shared : "../shared");
     if (!CAN_COUNT || access(path, R_OK) != 0) {
-        printf("SKIP %s\n", CAN_COUNT ? "captured line to order: no recorded data (set HWAL_SHARED)" : "allocations are not counted under sanitizers");
+        printf("SKIP %s\n", CAN_COUNT ? "captured line to order: no recorded data (set HWAL_SHARED)"
+                                      : "allocations are not counted under sanitizers");
         skip();
     }
-    const instrument_def_t def = {.instrument_id = 1, .venue_id = 1, .kind = INSTRUMENT_LINEAR, .px_exp = 2, .qty_exp = 3, .money_exp = 8,
-                                  .mult = 1, .lot = 1, .min_qty = 1, .settle_ccy = ccy_pack("USDT")};
-    const tick_band_t band = {.tick = 1};
-    instrument_t      ins;
-    config_t         *config = config_of();
+    const instrument_def_t def  = {.instrument_id = 1,
+                                   .venue_id      = 1,
+                                   .kind          = INSTRUMENT_LINEAR,
+                                   .px_exp        = 2,
+                                   .qty_exp       = 3,
+                                   .money_exp     = 8,
+                                   .mult          = 1,
+                                   .lot           = 1,
+                                   .min_qty       = 1,
+                                   .settle_ccy    = ccy_pack("USDT")};
+    const tick_band_t      band = {.tick = 1};
+    instrument_t           ins;
+    config_t              *config = config_of();
     assert_int_equal(instrument_init(&ins, &def, "ETHUSDT", &band, 1), ERR_OK);
     assert_int_equal(offline_open(&r.run, config, &ins, 1, NULL, 0, NULL), ERR_OK);
     const venue_codec_t    *venue = venue_codec_find("binance");
-    const venue_codec_cfg_t cfg = {.feeds_max = 1, .sink = {.ctx = &r, .reserve = reserve, .commit = commit}};
-    const feed_ref_t        ref = {.instrument_id = 1, .kind = INSTRUMENT_LINEAR, .px_exp = 2, .qty_exp = 3, .symbol = "ETHUSDT"};
-    void                   *mem = aligned_alloc(venue->align(), (venue->footprint(&cfg) + 4095) & ~(size_t)4095);
-    void                   *codec = venue->create(mem, &cfg);
+    const venue_codec_cfg_t cfg   = {.feeds_max = 1, .sink = {.ctx = &r, .reserve = reserve, .commit = commit}};
+    const feed_ref_t        ref   = {
+                 .instrument_id = 1, .kind = INSTRUMENT_LINEAR, .px_exp = 2, .qty_exp = 3, .symbol = "ETHUSDT"};
+    void *mem   = aligned_alloc(venue->align(), (venue->footprint(&cfg) + 4095) & ~(size_t)4095);
+    void *codec = venue->create(mem, &cfg);
     assert_non_null(codec);
     assert_int_equal(venue->feed_add(codec, &ref), ERR_OK);
-    void           *cap_mem = aligned_alloc(capture_align(), (capture_footprint(1) + 4095) & ~(size_t)4095);
-    const char     *files[] = {path};
-    capture_t      *cap;
-    capture_line_t  line;
+    void          *cap_mem = aligned_alloc(capture_align(), (capture_footprint(1) + 4095) & ~(size_t)4095);
+    const char    *files[] = {path};
+    capture_t     *cap;
+    capture_line_t line;
     assert_int_equal(capture_open(cap_mem, files, 1, &cap), ERR_OK);
     allocations = 0;
     for (int n = 0; n < 40000 && capture_next(cap, &line) == ERR_OK; n++) {
-        counting = true;
-        err_t              err = offline_begin(&r.run, line.ts_recv_ns);
-        const md_frame_t   frame = {.text = line.text, .len = line.len, .ts_recv_ns = line.ts_recv_ns, .instrument_id = 1};
-        err = err ? err : venue->decode(codec, &frame);
+        counting               = true;
+        err_t            err   = offline_begin(&r.run, line.ts_recv_ns);
+        const md_frame_t frame = {
+            .text = line.text, .len = line.len, .ts_recv_ns = line.ts_recv_ns, .instrument_id = 1};
+        err      = err ? err : venue->decode(codec, &frame);
         counting = false;
         assert_int_equal(err, ERR_OK);
         assert_int_equal(r.err, ERR_OK);

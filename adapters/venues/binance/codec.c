@@ -1,6 +1,5 @@
 #include "adapters/venues/binance/codec.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include "adapters/net/scan.h"

@@ -68,7 +68,7 @@ static void broken(depth_sync_t *s, feed_reason_t reason, uint64_t seq_from, uin
 static err_t gap(depth_sync_t *s, const depth_ids_t *ids)
 {
     const bool     by_prev = s->futures && s->state == DEPTH_LIVE; /* futures ids have holes of their own: pu tells */
-    const uint64_t to      = by_prev ? ids->prev : ids->first - 1;
+    const uint64_t to      = by_prev ? ids->prev : ids->first - (ids->first > 0);
     const bool     hole    = to > s->last;
     s->stats->gaps++;
     broken(s, FEED_REASON_GAP, hole ? s->last + 1 : 0, hole ? to : 0, ids->ts_recv_ns);

@@ -7,7 +7,8 @@
  *                   BOOK_UPDATE SNAPSHOT,   ▲  first diff      FEED_STATE BROKEN                │ ▲    │
  *                   then the kept diffs     └─────────────── snapshot, then the kept diffs ─────┘ └────┘
  *
- * The rule (facts of the captures' page and of the venue sheet, section 3; L = last id of snapshot or book):
+ * The rule (venue documentation, "how to manage a local order book", and recorded sessions; README.md here has the
+ * facts. L = last id of snapshot or book):
  *
  *             DROP                                  APPLY                        GAP
  *   spot      u <= L                                after a snapshot U <= L + 1   anything else
@@ -15,13 +16,13 @@
  *   futures   after a snapshot u < L, else u <= L   after a snapshot U <= L       anything else
  *                                                   else pu == L
  *
- * Kept     while there is no snapshot, diffs are kept as parts of at most 64 levels in a ring of fixed size. When it is
- *          full the oldest diff goes (counted as dropped): a snapshot that comes later is newer than it, and one that is
- *          not will be refused, because the rule then finds the hole. After a gap the diff that showed it is kept too.
- * Stale    a snapshot that the oldest kept diff cannot follow is refused (nothing is sent, ERR_STATE: fetch another). In
- *          SNAPSHOT and LIVE one that is not newer than the book is counted and not used.
- * Order    rpt_seq is consecutive over all parts that were committed. FEED_STATE BROKEN may follow a FIRST part in place
- *          of its LAST when the rest of a venue message turned out to be unreadable.
+ * Kept     while there is no snapshot, diffs are kept as parts of at most 64 levels in a ring of fixed size. When it
+ *          is full the oldest diff goes (counted as dropped): a snapshot that comes later is newer than it, and one
+ *          that is not is refused, because the rule finds the hole. After a gap the diff that showed it is kept too.
+ * Stale    a snapshot that the oldest kept diff cannot follow is refused (nothing is sent, ERR_STATE: fetch another).
+ *          In SNAPSHOT and LIVE one that is not newer than the book is counted and not used.
+ * Order    rpt_seq is consecutive over all parts that were committed. FEED_STATE BROKEN may follow a FIRST part in
+ *          place of its LAST when the rest of a venue message turned out to be unreadable.
  * Use      begin (diff or snapshot), then for each part levels + part, at last levels + end; or abort at any point.
  * Owner    the codec, one thread. Memory is the caller's; pointers in it are to that memory and to the sink. */
 #pragma once
@@ -90,6 +91,7 @@ void depth_sync_part(depth_sync_t *sync, uint32_t bid_count, uint32_t ask_count)
  * ERR_OK; ERR_GAP with a sentence when this diff, or a kept one, did not join on. */
 err_t depth_sync_end(depth_sync_t *sync, uint32_t bid_count, uint32_t ask_count);
 
-/* depth_sync_abort: the message that has begun, or would have, cannot be read. A live book is BROKEN by that (FEED_STATE
- * with reason and the ids of the message, 0 if it had not begun). begun: depth_sync_diff or _snapshot answered ERR_OK. */
+/* depth_sync_abort: the message that has begun, or would have, cannot be read. A live book is BROKEN by that
+ * (FEED_STATE with reason and the ids of the message, 0 if it had not begun); a snapshot that broke off before its
+ * first part leaves it as it is. begun: depth_sync_diff or depth_sync_snapshot answered ERR_OK. */
 void depth_sync_abort(depth_sync_t *sync, bool begun, feed_reason_t reason, int64_t ts_recv_ns);

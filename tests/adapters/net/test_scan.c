@@ -75,9 +75,12 @@ static void put_space(text_t *t)
 
 static void put_string(text_t *t)
 {
-    static const char *const parts[] = {"a",      "price",  "0123456789abcdef", "\\n",     "\\\"",       "\\\\",
-                                        "\\u0041", "\\u0000", "\\ud834\\udd1e",   "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9d\x84\x9e",
-                                        "\x7f",    "\xef\xbf\xbf", "\\/",         "~"};
+    static const char *const parts[] = {"a",        "price",        "0123456789abcdef",
+                                        "\\n",      "\\\"",         "\\\\",
+                                        "\\u0041",  "\\u0000",      "\\ud834\\udd1e",
+                                        "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9d\x84\x9e",
+                                        "\x7f",     "\xef\xbf\xbf", "\\/",
+                                        "~"};
     put(t, "\"");
     for (unsigned n = below(4); n > 0; n--) {
         put(t, parts[below(16)]);
@@ -87,7 +90,8 @@ static void put_string(text_t *t)
 
 static void put_value(text_t *t, unsigned depth)
 {
-    static const char *const scalars[] = {"true", "false", "null", "0", "-0", "12", "-1.5", "61773.60", "1e9", "0.5E-7", "0e+1"};
+    static const char *const scalars[] = {"true", "false",    "null", "0",      "-0",  "12",
+                                          "-1.5", "61773.60", "1e9",  "0.5E-7", "0e+1"};
     put_space(t);
     const unsigned kind = below(depth > 0 ? 4 : 2);
     if (kind == 0) {
@@ -114,7 +118,8 @@ static void put_value(text_t *t, unsigned depth)
 
 static void mutate(text_t *t)
 {
-    static const char alphabet[] = "\"\\{}[]:,0123456789.-+eEutfn \t\n\x01\x1f\x7f\x80\xbf\xc2\xe0\xed\xf0\xf4\xffxdD8cC";
+    static const char alphabet[] =
+        "\"\\{}[]:,0123456789.-+eEutfn \t\n\x01\x1f\x7f\x80\xbf\xc2\xe0\xed\xf0\xf4\xffxdD8cC";
     for (unsigned n = 1 + below(3); n > 0 && t->len > 0; n--) {
         const size_t at = below((unsigned)t->len);
         const char   c  = alphabet[below(sizeof alphabet - 1)];
@@ -431,7 +436,8 @@ static void test_scan_levels_equal_generic_walk(void **state)
             parts_seen += err == ERR_FULL;
         } while (err == ERR_FULL);
         if (err != slow_err || total != slow_count) {
-            fail_msg("%s %u, slowly %s %u: %.*s", err_str(err), total, err_str(slow_err), slow_count, (int)t.len, t.bytes);
+            fail_msg("%s %u, slowly %s %u: %.*s", err_str(err), total, err_str(slow_err), slow_count, (int)t.len,
+                     t.bytes);
         }
         for (uint32_t i = 0; i < total; i++) {
             assert_int_equal(got[i].px, want[i].px);
@@ -528,9 +534,11 @@ static void test_scan_expect_changes_nothing_when_it_says_no(void **state)
 static void test_scan_walk_reads_each_kind(void **state)
 {
     (void)state;
-    const char text[] = " { \"t\" : true , \"f\":false,\"n\":null,\"s\":\"x\",\"i\":42,\"o\":{\"k\":[1,[],{}]},\"\\u0065\":[ ] } ";
+    const char text[] =
+        " { \"t\" : true , \"f\":false,\"n\":null,\"s\":\"x\",\"i\":42,\"o\":{\"k\":[1,[],{}]},\"\\u0065\":[ ] } ";
     const size_t len  = sizeof text - 1;
-    static const scan_kind_t kinds[] = {SCAN_BOOL, SCAN_BOOL, SCAN_NULL, SCAN_STRING, SCAN_NUMBER, SCAN_OBJECT, SCAN_ARRAY};
+    static const scan_kind_t kinds[] = {SCAN_BOOL,   SCAN_BOOL,   SCAN_NULL, SCAN_STRING,
+                                        SCAN_NUMBER, SCAN_OBJECT, SCAN_ARRAY};
     static const char        names[] = "tfnsioe";
     scan_t                   s;
     scan_str_t               key, value;

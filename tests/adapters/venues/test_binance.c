@@ -321,6 +321,10 @@ static void test_spot_rule_edges(void **state)
     assert_int_equal(say(&w, diff(&spot, 21, 25, 0, "", "")), ERR_GAP); /* overlap: no id is known to be missing */
     assert_int_equal(w.last_state.seq_from, 0);
     assert_int_equal(w.last_state.seq_to, 0);
+    assert_int_equal(say(&w, snap(30, B1, A1)), ERR_OK);
+    assert_int_equal(say(&w, diff(&spot, 31, 31, 0, "", "")), ERR_OK);
+    assert_int_equal(say(&w, diff(&spot, 0, 35, 0, "", "")), ERR_GAP); /* nothing lies before id 0 either */
+    assert_int_equal(w.last_state.seq_from, 0);
     world_close(&w);
 }
 

@@ -4,8 +4,9 @@
  *  2. every edge of the health machine, and that a fault leaves the book BROKEN until a snapshot completes
  *  3. each fault, each with its error, its reason and a sentence
  *  4. a price is accepted exactly when it is on the tick table (one band: every tick 1..300; several bands; negatives)
- *  5. against the slow model (unsorted arrays, linear search): best, counts, levels, quantities, depth, walk, after every
- *     complete message of random histories: far prices, re-centring both ways, band edges, extreme prices, snapshots
+ *  5. against the slow model (unsorted arrays, linear search): best, counts, levels, quantities, depth, walk, after
+ *     every complete message of random histories: far prices, re-centring both ways, band edges, extreme prices,
+ *     snapshots
  *  6. far levels full is LIMIT, and the book is whole again after a snapshot
  *  7. hash: equal for equal contents by whatever path and window, different after any single change
  *  8. the block's bytes are a snapshot: a copy continues as the original does
@@ -23,7 +24,7 @@
 
 #include "core/book/book.h"
 
-/* ---- the slow model ----------------------------------------------------------------------------------------------- */
+/* ---- the slow model ---------------------------------------------------------------------------------------------- */
 
 #define MODEL_MAX 8192
 
@@ -73,7 +74,7 @@ static void model_sort(model_t *m) /* best first */
     }
 }
 
-/* ---- making books and messages ------------------------------------------------------------------------------------ */
+/* ---- making books and messages ----------------------------------------------------------------------------------- */
 
 static instrument_t instrument(const tick_band_t *bands, uint32_t count, bool negative)
 {
@@ -139,7 +140,7 @@ static book_t *make_live(void) /* tick 5; 100 x 1, 95 x 2 / 105 x 3, 110 x 4; rp
     return book;
 }
 
-/* ---- life and health ---------------------------------------------------------------------------------------------- */
+/* ---- life and health --------------------------------------------------------------------------------------------- */
 
 static void test_book_life(void **state)
 {
@@ -313,6 +314,11 @@ static void test_book_feed_and_age(void **state)
     assert_int_equal(part(book, BOOK_FLAG_LAST, 3, NULL, 0, 0), ERR_OK);
     assert_state(book, FEED_LIVE, FEED_REASON_NONE);
 
+    assert_true(book_age(book, 131, 100));
+    assert_int_equal(part(book, WHOLE, 4, (level_t[]){{95, 5}}, 1, 0), ERR_OK); /* at 40, in one part */
+    assert_state(book, FEED_LIVE, FEED_REASON_NONE);
+    assert_int_equal(book_updated_mono_ns(book), 40);
+
     const feed_state_t stale = {.health = FEED_STALE};
     assert_int_equal(book_feed(book, &stale, 50), ERR_OK);
     assert_state(book, FEED_STALE, FEED_REASON_AGE);
@@ -330,9 +336,9 @@ static void test_book_feed_and_age(void **state)
     assert_state(book, FEED_BROKEN, FEED_REASON_GAP);
     assert_int_equal(book_feed(book, &recov, 70), ERR_OK);
     assert_state(book, FEED_RECOVERING, FEED_REASON_GAP);
-    assert_int_equal(part(book, WHOLE, 4, (level_t[]){{95, 4}}, 1, 0), ERR_AGAIN);
+    assert_int_equal(part(book, WHOLE, 5, (level_t[]){{95, 4}}, 1, 0), ERR_AGAIN);
     assert_state(book, FEED_RECOVERING, FEED_REASON_GAP);
-    assert_int_equal(part(book, SNAP_WHOLE, 5, (level_t[]){{100, 1}}, 1, 0), ERR_OK);
+    assert_int_equal(part(book, SNAP_WHOLE, 6, (level_t[]){{100, 1}}, 1, 0), ERR_OK);
     assert_state(book, FEED_LIVE, FEED_REASON_NONE);
 
     const feed_state_t odd[] = {{.health = 0}, {.health = 5}, {.health = FEED_LIVE, .reason = FEED_REASON_COUNT}};
@@ -344,7 +350,7 @@ static void test_book_feed_and_age(void **state)
     free(book);
 }
 
-/* ---- ticks -------------------------------------------------------------------------------------------------------- */
+/* ---- ticks ------------------------------------------------------------------------------------------------------- */
 
 static bool accepts(book_t *book, int64_t px) /* as the only level of a snapshot; and gives it back unchanged */
 {
@@ -429,7 +435,7 @@ static void test_book_tick_of_bands(void **state)
     free(book);
 }
 
-/* ---- the random histories ----------------------------------------------------------------------------------------- */
+/* ---- the random histories ---------------------------------------------------------------------------------------- */
 
 static uint64_t rng_state;
 
@@ -550,7 +556,8 @@ static err_t send(book_t *book, uint64_t *rpt_seq, bool snapshot, level_t *bids,
 
 /* A message that never crosses: whatever the other side of the model stands at, a level that would cross it is removed
  * there by the same message, as a venue would. */
-static uint32_t draw_levels(const history_t *h, const instrument_t *ins, model_t *m, unsigned s, int64_t mid, level_t *out)
+static uint32_t draw_levels(const history_t *h, const instrument_t *ins, model_t *m, unsigned s, int64_t mid,
+                            level_t *out)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < m->count[s] && n < 2000; i++) { /* what the moved mid has run over */
@@ -641,7 +648,7 @@ static void test_book_equals_slow_model(void **state)
     }
 }
 
-/* ---- limits, hash, copy ------------------------------------------------------------------------------------------- */
+/* ---- limits, hash, copy ------------------------------------------------------------------------------------------ */
 
 static void test_book_far_full(void **state)
 {

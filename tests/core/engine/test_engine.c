@@ -1,9 +1,9 @@
 /* The engine as a whole, driven by hand-made messages.
  *
- * Checked   a snapshot (a copy of the arena) continues exactly as the original; no order is priced on a book that is not
- *           LIVE; a kill flag stops new orders at once and sends a cancel for every open order; each fill is booked once
- *           and equity by the two sides agrees after each input; messages that name nothing are refused; a market order
- *           leaves as a limit at the collar. */
+ * Checked   a snapshot (a copy of the arena) continues exactly as the original; no order is priced on a book that is
+ * not LIVE; a kill flag stops new orders at once and sends a cancel for every open order; each fill is booked once and
+ * equity by the two sides agrees after each input; messages that name nothing are refused; a market order leaves as a
+ * limit at the collar. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -46,9 +46,14 @@ static err_t apply_body(world_t *w, msg_type_t type, const void *body)
 static void book(world_t *w, uint32_t flags, int64_t bid, int64_t ask)
 {
     const level_t       levels[] = {{bid, 100}, {bid - 10, 500}, {ask, 100}, {ask + 10, 500}};
-    const book_update_t upd = {.instrument_id = 1, .flags = flags | BOOK_FLAG_FIRST | BOOK_FLAG_LAST, .rpt_seq = ++w->rpt_seq,
-                               .venue_seq = w->rpt_seq, .bid_count = 2, .ask_count = 2};
-    assert_int_equal(apply(w, &(msg_t){.type = MSG_BOOK_UPDATE, .body = &upd, .tail = levels, .tail_count = 4}), ERR_OK);
+    const book_update_t upd      = {.instrument_id = 1,
+                                    .flags         = flags | BOOK_FLAG_FIRST | BOOK_FLAG_LAST,
+                                    .rpt_seq       = ++w->rpt_seq,
+                                    .venue_seq     = w->rpt_seq,
+                                    .bid_count     = 2,
+                                    .ask_count     = 2};
+    assert_int_equal(apply(w, &(msg_t){.type = MSG_BOOK_UPDATE, .body = &upd, .tail = levels, .tail_count = 4}),
+                     ERR_OK);
 }
 
 static void control(world_t *w, control_kind_t kind, scope_t scope, uint32_t id, int64_t value)
@@ -62,14 +67,15 @@ static void limits(world_t *w)
     risk_t       *risk = engine_risk(w->engine);
     risk_limits_t l;
     risk_limits_default(SCOPE_ACCOUNT, &l);
-    l.max_value = l.max_gross = l.max_net = l.max_open_value = l.max_day_loss = l.max_realised_loss = l.max_drawdown = INT64_C(1000000000);
-    l.value_w_max = INT64_C(1000000000000);
+    l.max_value = l.max_gross = l.max_net = l.max_open_value = l.max_day_loss = l.max_realised_loss = l.max_drawdown =
+        INT64_C(1000000000);
+    l.value_w_max      = INT64_C(1000000000000);
     l.concentration_bp = 10000;
     assert_int_equal(risk_limits_set(risk, SCOPE_ACCOUNT, 1, 0, &l), ERR_OK);
     risk_limits_default(SCOPE_VENUE, &l);
     assert_int_equal(risk_limits_set(risk, SCOPE_VENUE, 1, 0, &l), ERR_OK);
     risk_limits_default(SCOPE_INSTRUMENT, &l);
-    l.max_qty = 1000;
+    l.max_qty   = 1000;
     l.max_value = INT64_C(1000000000);
     assert_int_equal(risk_limits_set(risk, SCOPE_INSTRUMENT, 1, 0, &l), ERR_OK);
     risk_limits_default(SCOPE_ACCOUNT_INSTRUMENT, &l);
@@ -79,24 +85,39 @@ static void limits(world_t *w)
 
 static int setup(void **state)
 {
-    world_t     *w = calloc(1, sizeof *w);
-    engine_cfg_t cfg = {.epoch = 3, .tenant_id = 1, .instruments_max = 2, .accounts_max = 1, .orders_max = 1024, .fills_max = 1024,
-                        .stale_ns = NS_PER_S, .book = {.window_ticks = 64, .far_slots = 64}};
+    world_t     *w   = calloc(1, sizeof *w);
+    engine_cfg_t cfg = {.epoch           = 3,
+                        .tenant_id       = 1,
+                        .instruments_max = 2,
+                        .accounts_max    = 1,
+                        .orders_max      = 1024,
+                        .fills_max       = 1024,
+                        .stale_ns        = NS_PER_S,
+                        .book            = {.window_ticks = 64, .far_slots = 64}};
     risk_cfg_default(&cfg.risk);
     w->bytes = engine_footprint(&cfg);
     assert_true(w->bytes > 0);
-    w->arena = aligned_alloc(engine_align(), (w->bytes + engine_align() - 1) / engine_align() * engine_align());
+    w->arena  = aligned_alloc(engine_align(), (w->bytes + engine_align() - 1) / engine_align() * engine_align());
     w->handle = malloc(engine_handle_size());
     assert_non_null(engine_new(w->arena, &cfg));
     w->engine = engine_join(w->handle, w->arena);
     assert_non_null(w->engine);
-    w->out = (engine_out_t){.buf = malloc(ENGINE_OUT_MAX), .cap = ENGINE_OUT_MAX};
-    w->now = NS_PER_S;
-    const instrument_def_t def = {.venue_id = 1, .kind = INSTRUMENT_SPOT, .px_exp = 0, .qty_exp = 0, .money_exp = 2, .mult = 1, .lot = 1,
-                                  .min_qty = 1, .settle_ccy = ccy_pack("USD")};
-    const tick_band_t band = {.tick = 1};
+    w->out                      = (engine_out_t){.buf = malloc(ENGINE_OUT_MAX), .cap = ENGINE_OUT_MAX};
+    w->now                      = NS_PER_S;
+    const instrument_def_t def  = {.venue_id   = 1,
+                                   .kind       = INSTRUMENT_SPOT,
+                                   .px_exp     = 0,
+                                   .qty_exp    = 0,
+                                   .money_exp  = 2,
+                                   .mult       = 1,
+                                   .lot        = 1,
+                                   .min_qty    = 1,
+                                   .settle_ccy = ccy_pack("USD")};
+    const tick_band_t      band = {.tick = 1};
     assert_int_equal(engine_account_open(w->engine, 1, ccy_pack("USD"), 2, 100000000), ERR_OK);
-    assert_int_equal(apply(w, &(msg_t){.type = MSG_INSTRUMENT_DEF, .body = &def, .tail = &band, .tail_count = 1, .text = "X"}), ERR_OK);
+    assert_int_equal(
+        apply(w, &(msg_t){.type = MSG_INSTRUMENT_DEF, .body = &def, .tail = &band, .tail_count = 1, .text = "X"}),
+        ERR_OK);
     limits(w);
     control(w, CONTROL_JOURNAL, SCOPE_GLOBAL, 0, 1);
     control(w, CONTROL_CLOCK, SCOPE_GLOBAL, 0, 1);
@@ -142,10 +163,10 @@ static uint16_t order(world_t *w, order_req_t req)
 {
     req.cl_ord_id = cl_ord_id_make(3, 200, ++w->id);
     req.tenant_id = req.account_id = req.instrument_id = 1;
-    req.created_mono_ns = w->now;
-    req.action = req.action ? req.action : ORDER_ACTION_NEW;
-    req.ord_type = req.ord_type ? req.ord_type : ORD_TYPE_LIMIT;
-    req.tif = req.tif ? req.tif : TIF_GTC;
+    req.created_mono_ns                                = w->now;
+    req.action                                         = req.action ? req.action : ORDER_ACTION_NEW;
+    req.ord_type                                       = req.ord_type ? req.ord_type : ORD_TYPE_LIMIT;
+    req.tif                                            = req.tif ? req.tif : TIF_GTC;
     assert_int_equal(apply_body(w, MSG_ORDER_REQUEST, &req), ERR_OK);
     const verdict_t *v = out_first(w, MSG_VERDICT);
     assert_non_null(v);
@@ -156,17 +177,23 @@ static uint16_t order(world_t *w, order_req_t req)
 
 static exec_report_t report(world_t *w, uint64_t seq, exec_type_t type)
 {
-    return (exec_report_t){.cl_ord_id = cl_ord_id_make(3, 200, seq), .exec_id_lo = ++w->exec, .order_id_lo = seq, .account_id = 1,
-                           .instrument_id = 1, .exec_type = (uint8_t)type, .cum_qty = -1, .leaves_qty = -1};
+    return (exec_report_t){.cl_ord_id     = cl_ord_id_make(3, 200, seq),
+                           .exec_id_lo    = ++w->exec,
+                           .order_id_lo   = seq,
+                           .account_id    = 1,
+                           .instrument_id = 1,
+                           .exec_type     = (uint8_t)type,
+                           .cum_qty       = -1,
+                           .leaves_qty    = -1};
 }
 
 static exec_report_t fill(world_t *w, uint64_t seq, side_t side, int64_t px, int64_t qty)
 {
     exec_report_t r = report(w, seq, EXEC_TYPE_TRADE);
-    r.side = (uint8_t)side;
-    r.last_px = px;
-    r.last_qty = qty;
-    r.fee = 7;
+    r.side          = (uint8_t)side;
+    r.last_px       = px;
+    r.last_qty      = qty;
+    r.fee           = 7;
     return r;
 }
 
@@ -233,7 +260,7 @@ static void test_engine_books_a_fill_once(void **state)
     assert_int_equal(position.fees, 7);
     /* undone */
     exec_report_t bust = report(w, 1, EXEC_TYPE_TRADE_CANCEL);
-    bust.exec_id_lo = f.exec_id_lo;
+    bust.exec_id_lo    = f.exec_id_lo;
     assert_int_equal(apply_body(w, MSG_EXEC_REPORT, &bust), ERR_OK);
     assert_true(portfolio_position(engine_portfolio(w->engine), 1, 1, &position));
     assert_int_equal(position.qty, 0);
@@ -261,7 +288,7 @@ static void test_engine_kill_stops_new_orders_and_cancels_open_ones(void **state
 
 static void test_engine_kill_reaches_all_orders_over_several_inputs(void **state)
 {
-    world_t *w = *state;
+    world_t *w      = *state;
     uint32_t opened = 0, cancels = 0;
     for (int64_t i = 0; i < 50; i++) { /* 50 open orders of an instrument is the limit */
         book(w, i ? 0 : BOOK_FLAG_SNAPSHOT, 9990, 10010);
@@ -290,15 +317,18 @@ static void test_engine_market_order_leaves_as_limit_at_the_collar(void **state)
 
 static void test_engine_refuses_what_names_nothing(void **state)
 {
-    world_t            *w = *state;
-    const trade_t       nowhere = {.instrument_id = 9};
-    const verdict_t     not_input = {0};
-    const instrument_def_t again = {.venue_id = 1, .kind = INSTRUMENT_SPOT, .mult = 1, .lot = 1, .min_qty = 1, .settle_ccy = ccy_pack("USD")};
-    const tick_band_t   band = {.tick = 1};
-    const uint64_t      outputs = engine_output_hash(w->engine);
+    world_t               *w         = *state;
+    const trade_t          nowhere   = {.instrument_id = 9};
+    const verdict_t        not_input = {0};
+    const instrument_def_t again     = {
+            .venue_id = 1, .kind = INSTRUMENT_SPOT, .mult = 1, .lot = 1, .min_qty = 1, .settle_ccy = ccy_pack("USD")};
+    const tick_band_t band    = {.tick = 1};
+    const uint64_t    outputs = engine_output_hash(w->engine);
     assert_int_equal(apply_body(w, MSG_TRADE, &nowhere), ERR_NOT_FOUND);
     assert_int_equal(apply_body(w, MSG_VERDICT, &not_input), ERR_ARG);
-    assert_int_equal(apply(w, &(msg_t){.type = MSG_INSTRUMENT_DEF, .body = &again, .tail = &band, .tail_count = 1, .text = "X"}), ERR_EXISTS);
+    assert_int_equal(
+        apply(w, &(msg_t){.type = MSG_INSTRUMENT_DEF, .body = &again, .tail = &band, .tail_count = 1, .text = "X"}),
+        ERR_EXISTS);
     assert_int_equal(engine_output_hash(w->engine), outputs);
     engine_out_t small = {.buf = w->out.buf, .cap = 100};
     assert_int_equal(engine_apply(w->engine, (now_t){0}, &(msg_t){.type = MSG_TICK}, &small), ERR_LIMIT);
@@ -311,8 +341,8 @@ static void test_engine_snapshot_is_the_arena(void **state)
     book(w, BOOK_FLAG_SNAPSHOT, 9990, 10010);
     assert_int_equal(order(w, (order_req_t){.side = SIDE_BUY, .px = 9990, .qty = 10}), 0);
     world_t copy = *w;
-    copy.arena = aligned_alloc(engine_align(), (w->bytes + engine_align() - 1) / engine_align() * engine_align());
-    copy.handle = malloc(engine_handle_size());
+    copy.arena   = aligned_alloc(engine_align(), (w->bytes + engine_align() - 1) / engine_align() * engine_align());
+    copy.handle  = malloc(engine_handle_size());
     copy.out.buf = malloc(ENGINE_OUT_MAX);
     memcpy(copy.arena, w->arena, w->bytes);
     copy.engine = engine_join(copy.handle, copy.arena);

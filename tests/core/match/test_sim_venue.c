@@ -424,8 +424,8 @@ CASE(test_parts_count_when_complete)
     const uint64_t id = order(w, SIDE_BUY, 1005, 30);
     feed_flags(w, BOOK_FLAG_FIRST, &(level_t){1005, 8}, 0, 1);
     assert_int_equal(w->out.count, 0);
-    const order_req_t req = {.cl_ord_id = 900, .orig_cl_ord_id = id, .action = ORDER_ACTION_CANCEL, .instrument_id = 1};
-    assert_int_equal(sim_venue_request(w->venue, &req, w->ts_ns, &w->out), ERR_STATE);
+    order(w, SIDE_BUY, 1010, 5);
+    rejected(w, EXEC_TYPE_REJECTED, VENUE_REJECT_CLOSED);
     feed_flags(w, BOOK_FLAG_LAST, &(level_t){1005, 3}, 0, 1);
     fill(w, 0, id, 1005, 3, 3, 27);
 }

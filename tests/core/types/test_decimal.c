@@ -71,8 +71,8 @@ static void test_decimal_parse_equals_big_number_model(void **state)
             snprintf(tail, sizeof tail, "%c%s%s%d", below(2) == 0 ? 'e' : 'E', exponent < 0 ? "-" : below(2) ? "+" : "",
                      below(4) == 0 ? "00" : "", abs(exponent));
         }
-        const int len = snprintf(text, sizeof text, "%s%s%s%s%s", negative ? "-" : "", whole, frac[0] != '\0' ? "." : "",
-                                 frac, tail);
+        const int   len      = snprintf(text, sizeof text, "%s%s%s%s%s", negative ? "-" : "", whole,
+                                 frac[0] != '\0' ? "." : "", frac, tail);
         int64_t     got      = 424242;
         const err_t expected = decimal_model_parse(text, (size_t)len, exp, want);
         const err_t err      = parse(text, (size_t)len, exp, &got);
@@ -90,7 +90,8 @@ static void test_decimal_parse_refuses_what_the_grammar_refuses(void **state)
 {
     (void)state;
     regex_t grammar;
-    assert_int_equal(regcomp(&grammar, "^-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][+-]?[0-9]+)?$", REG_EXTENDED | REG_NOSUB), 0);
+    assert_int_equal(regcomp(&grammar, "^-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][+-]?[0-9]+)?$", REG_EXTENDED | REG_NOSUB),
+                     0);
     unsigned good = 0;
     for (int round = 0; round < 300000; round++) {
         static const char alphabet[] = "0123456789000111..--+eE ,\"x";
