@@ -10,7 +10,7 @@
  * Input     both get what they take in cache: before a chunk is timed, its updates are laid out as messages for the
  *           book and as (side, tick, qty) for the peer, as a ring slot just copied would be. The feed variant packs the
  *           same updates into messages of the sizes seen in captured feeds (median 34 levels, parts of at most 64);
- *           then the best is read once a message by both. Chunks are short, so that these copies stay in the first cache.
+ *           then the best is read once a message by both. Chunks are short, so that all this stays in the first cache.
  * Rounds    the same trace from the same snapshot, each implementation in turn, in changing order. */
 #include <stdlib.h>
 #include <string.h>

@@ -2,9 +2,10 @@
  * output hash, hand-over; everything on. gzip is not in it: all lines are in memory before the clock starts. What
  * counts is the lines that caused an order; the others are reported beside them.
  *
- * The simulated venue answers the orders, outside of the time measured: it reads each line after the engine did, with a
- * codec of its own. Recorded captures under HWAL_SHARED are used when they are there, a generated market always: its
- * messages are written as the venue would write them. */
+ * Two passes. The first is a replay with the simulated venue, and keeps a tape of what came back from it. The second is
+ * the engine alone with that tape, as if the venue were another process; it is the one that is measured, and must give
+ * the same output hash. Recorded captures under HWAL_SHARED are used when they are there, a generated market always:
+ * its messages are written as the venue would write them. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,13 +33,27 @@ typedef struct lines {
     size_t  count, cap;
 } lines_t;
 
-typedef struct lane { /* one codec with its sink */
-    offline_t *run;
-    bool       timed; /* to the engine, else to the venue */
-    md_buf_t   slot;
-    void      *codec, *mem;
-    err_t      err;
-} lane_t;
+typedef struct taped { /* an input that is no market data, before which line it came */
+    size_t     line;
+    int64_t    now_ns;
+    msg_type_t type;
+    uint32_t   reserved;
+    union {
+        tick_t        tick;
+        exec_report_t report;
+    } body;
+} taped_t;
+
+typedef struct pass {
+    offline_t run;
+    bool      measured; /* engine alone, else engine and venue */
+    md_buf_t  slot;
+    void     *codec, *mem;
+    err_t     err;
+    size_t    line; /* now */
+    taped_t  *tape;
+    size_t    count, cap;
+} pass_t;
 
 static bool lines_add(lines_t *l, int64_t ts, const char *text, size_t len)
 {
@@ -82,9 +97,13 @@ static err_t lines_from_capture(lines_t *l, const char *path, uint64_t most)
 }
 
 /* ---- a generated market, written as the venue writes ------------------------------------------------------------- */
+#define WRITER_LEVELS 2048u
+
 typedef struct writer {
-    char   text[65536];
-    size_t len;
+    char     text[65536];
+    size_t   len;
+    uint32_t bid_count, ask_count; /* of a message that comes in parts */
+    level_t  bids[WRITER_LEVELS], asks[WRITER_LEVELS];
 } writer_t;
 
 static void put(writer_t *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -113,28 +132,40 @@ static void put_levels(writer_t *w, const instrument_t *ins, const char *key, co
 static bool write_message(writer_t *w, const instrument_t *ins, const msg_t *msg)
 {
     char a[DECIMAL_TEXT_MAX], b[DECIMAL_TEXT_MAX], c[DECIMAL_TEXT_MAX], d[DECIMAL_TEXT_MAX];
+    char stream[SYMBOL_MAX + 1] = {0}; /* streams are named in small letters */
+    for (size_t i = 0; ins->symbol[i]; i++) {
+        stream[i] = (char)(ins->symbol[i] >= 'A' && ins->symbol[i] <= 'Z' ? ins->symbol[i] + 32 : ins->symbol[i]);
+    }
     w->len = 0;
     if (msg->type == MSG_BOOK_UPDATE) {
-        const book_update_t *u      = msg->body;
-        const level_t       *levels = msg->tail;
-        if (u->flags & BOOK_FLAG_SNAPSHOT) {
-            put(w, "{\"lastUpdateId\":%" PRIu64 ",\"E\":%lld,\"T\":%lld,", u->venue_seq, u->ts_event_ns / NS_PER_MS,
-                u->ts_event_ns / NS_PER_MS);
-            put_levels(w, ins, "bids", levels, u->bid_count);
-            put(w, ",");
-            put_levels(w, ins, "asks", levels + u->bid_count, u->ask_count);
-            put(w, "}");
-            return true;
+        const book_update_t *u  = msg->body;
+        const level_t       *in = msg->tail;
+        const long long      ms = u->ts_event_ns / NS_PER_MS;
+        if (u->flags & BOOK_FLAG_FIRST) {
+            w->bid_count = w->ask_count = 0;
         }
-        put(w,
-            "{\"stream\":\"bench@depth@0ms\",\"data\":{\"e\":\"depthUpdate\",\"E\":%lld,\"T\":%lld,\"s\":\"%s\",\"U\":"
-            "%" PRIu64 ",\"u\":%" PRIu64 ",\"pu\":%" PRIu64 ",",
-            u->ts_event_ns / NS_PER_MS, u->ts_event_ns / NS_PER_MS, ins->symbol, u->venue_seq, u->venue_seq,
-            u->venue_seq - 1);
-        put_levels(w, ins, "b", levels, u->bid_count);
+        for (uint32_t i = 0; i < u->bid_count && w->bid_count < WRITER_LEVELS; i++) {
+            w->bids[w->bid_count++] = in[i];
+        }
+        for (uint32_t i = 0; i < u->ask_count && w->ask_count < WRITER_LEVELS; i++) {
+            w->asks[w->ask_count++] = in[u->bid_count + i];
+        }
+        if (!(u->flags & BOOK_FLAG_LAST)) {
+            return false;
+        }
+        const bool snapshot = u->flags & BOOK_FLAG_SNAPSHOT;
+        if (snapshot) {
+            put(w, "{\"lastUpdateId\":%" PRIu64 ",\"E\":%lld,\"T\":%lld,", u->venue_seq, ms, ms);
+        } else {
+            put(w,
+                "{\"stream\":\"%s@depth@0ms\",\"data\":{\"e\":\"depthUpdate\",\"E\":%lld,\"T\":%lld,\"s\":\"%s\",\"U\":"
+                "%" PRIu64 ",\"u\":%" PRIu64 ",\"pu\":%" PRIu64 ",",
+                stream, ms, ms, ins->symbol, u->venue_seq - 1, u->venue_seq, u->venue_seq - 1);
+        }
+        put_levels(w, ins, snapshot ? "bids" : "b", w->bids, w->bid_count);
         put(w, ",");
-        put_levels(w, ins, "a", levels + u->bid_count, u->ask_count);
-        put(w, "}}");
+        put_levels(w, ins, snapshot ? "asks" : "a", w->asks, w->ask_count);
+        put(w, snapshot ? "}" : "}}");
         return true;
     }
     if (msg->type == MSG_TRADE) {
@@ -142,9 +173,9 @@ static bool write_message(writer_t *w, const instrument_t *ins, const msg_t *msg
         decimal_format(t->px, (unsigned)ins->def.px_exp, a);
         decimal_format(t->qty, (unsigned)ins->def.qty_exp, b);
         put(w,
-            "{\"stream\":\"bench@trade\",\"data\":{\"e\":\"trade\",\"E\":%lld,\"T\":%lld,\"s\":\"%s\",\"t\":%" PRIu64
+            "{\"stream\":\"%s@trade\",\"data\":{\"e\":\"trade\",\"E\":%lld,\"T\":%lld,\"s\":\"%s\",\"t\":%" PRIu64
             ",\"p\":\"%s\",\"q\":\"%s\",\"X\":\"MARKET\",\"m\":%s}}",
-            t->ts_event_ns / NS_PER_MS, t->ts_event_ns / NS_PER_MS, ins->symbol, t->trade_id, a, b,
+            stream, t->ts_event_ns / NS_PER_MS, t->ts_event_ns / NS_PER_MS, ins->symbol, t->trade_id, a, b,
             t->aggressor_side == SIDE_SELL ? "true" : "false");
         return true;
     }
@@ -154,10 +185,10 @@ static bool write_message(writer_t *w, const instrument_t *ins, const msg_t *msg
     decimal_format(t->ask_px, (unsigned)ins->def.px_exp, c);
     decimal_format(t->ask_qty, (unsigned)ins->def.qty_exp, d);
     put(w,
-        "{\"stream\":\"bench@bookTicker\",\"data\":{\"e\":\"bookTicker\",\"u\":%" PRIu64
+        "{\"stream\":\"%s@bookTicker\",\"data\":{\"e\":\"bookTicker\",\"u\":%" PRIu64
         ",\"s\":\"%s\",\"b\":\"%s\",\"B\":\"%s\",\"a\":\"%s\","
         "\"A\":\"%s\",\"T\":%lld,\"E\":%lld}}",
-        t->venue_seq, ins->symbol, a, b, c, d, t->ts_event_ns / NS_PER_MS, t->ts_event_ns / NS_PER_MS);
+        stream, t->venue_seq, ins->symbol, a, b, c, d, t->ts_event_ns / NS_PER_MS, t->ts_event_ns / NS_PER_MS);
     return true;
 }
 
@@ -196,81 +227,161 @@ static err_t lines_from_flow(lines_t *l, uint64_t seed, uint64_t most, instrumen
     return err;
 }
 
-/* ---- measuring --------------------------------------------------------------------------------------------------- */
-static md_slot_t lane_reserve(void *ctx, msg_type_t type)
+/* ---- passes ----------------------------------------------------------------------------------------------------- */
+static md_slot_t pass_reserve(void *ctx, msg_type_t type)
 {
-    lane_t *lane = ctx;
+    pass_t *pass = ctx;
     (void)type;
-    return (md_slot_t){.body = &lane->slot.body, .levels = lane->slot.levels};
+    return (md_slot_t){.body = &pass->slot.body, .levels = pass->slot.levels};
 }
 
-static void lane_commit(void *ctx, const msg_t *msg)
+static void pass_commit(void *ctx, const msg_t *msg)
 {
-    lane_t     *lane = ctx;
-    const err_t err  = lane->timed ? offline_to_engine(lane->run, msg) : offline_to_venue(lane->run, msg);
-    lane->err        = lane->err ? lane->err : err;
+    pass_t     *pass = ctx;
+    const err_t err  = pass->measured ? offline_to_engine(&pass->run, msg) : offline_market(&pass->run, msg);
+    pass->err        = pass->err ? pass->err : err;
 }
 
-static err_t lane_open(lane_t *lane, const venue_codec_t *venue, const instrument_t *ins)
+static void tape_add(void *ctx, int64_t now_ns, msg_type_t type, const void *body)
 {
+    pass_t *pass = ctx;
+    if (pass->count == pass->cap) {
+        pass->cap      = pass->cap * 2 + 4096;
+        taped_t *grown = realloc(pass->tape, pass->cap * sizeof *grown);
+        if (!grown) {
+            pass->err = err_set(ERR_LIMIT, "out of memory");
+            pass->cap = pass->count;
+            return;
+        }
+        pass->tape = grown;
+    }
+    taped_t *t = &pass->tape[pass->count++];
+    *t         = (taped_t){.line = pass->line, .now_ns = now_ns, .type = type};
+    memcpy(&t->body, body, msg_body_size(type));
+}
+
+static err_t pass_open(pass_t *pass, const venue_codec_t *venue, const instrument_t *ins, const config_t *config)
+{
+    /* quotes at the touch that follow every tick, and a trend follower: what is measured should happen often */
+    char *const specs[] = {(char[]){"market_maker:half_spread_ppm=1,requote_ppm=1,requote_ticks=0,requote_ms=20"},
+                           (char[]){"sma_cross"}};
     const venue_codec_cfg_t cfg = {.feeds_max = 1,
-                                   .sink      = {.ctx = lane, .reserve = lane_reserve, .commit = lane_commit}};
+                                   .sink      = {.ctx = pass, .reserve = pass_reserve, .commit = pass_commit}};
     feed_ref_t              ref = {
                      .instrument_id = 1, .kind = ins->def.kind, .px_exp = ins->def.px_exp, .qty_exp = ins->def.qty_exp};
     memcpy(ref.symbol, ins->symbol, sizeof ref.symbol);
-    lane->mem   = aligned_alloc(venue->align(), (venue->footprint(&cfg) + 4095) & ~(size_t)4095);
-    lane->codec = lane->mem ? venue->create(lane->mem, &cfg) : NULL;
-    return lane->codec ? venue->feed_add(lane->codec, &ref) : err_set(ERR_LIMIT, "out of memory");
+    const err_t err = offline_open(&pass->run, config, ins, 1, specs, 2, NULL);
+    if (err) {
+        return err;
+    }
+    pass->mem   = aligned_alloc(venue->align(), (venue->footprint(&cfg) + 4095) & ~(size_t)4095);
+    pass->codec = pass->mem ? venue->create(pass->mem, &cfg) : NULL;
+    return pass->codec ? venue->feed_add(pass->codec, &ref) : err_set(ERR_LIMIT, "out of memory");
+}
+
+static void pass_close(pass_t *pass)
+{
+    offline_close(&pass->run);
+    free(pass->mem);
+    free(pass->tape);
+    free(pass);
+}
+
+static md_frame_t frame_of(const lines_t *l, size_t i)
+{
+    return (md_frame_t){.text          = l->text + l->line[i].at,
+                        .len           = l->line[i].len,
+                        .ts_recv_ns    = l->line[i].ts_recv_ns,
+                        .instrument_id = 1};
+}
+
+static err_t pass_record(pass_t *pass, const venue_codec_t *venue, const lines_t *l)
+{
+    err_t err          = ERR_OK;
+    pass->run.tape     = tape_add;
+    pass->run.tape_ctx = pass;
+    for (size_t i = 0; !err && i < l->count; i++) {
+        const md_frame_t frame = frame_of(l, i);
+        pass->line             = i;
+        err                    = offline_begin(&pass->run, frame.ts_recv_ns);
+        err                    = err ? err : venue->decode(pass->codec, &frame);
+        err                    = err ? err : pass->err;
+    }
+    return err;
+}
+
+static err_t pass_measure(const bench_t *bench, pass_t *pass, const pass_t *first, const venue_codec_t *venue,
+                          const lines_t *l, bench_series_t *with_order, bench_series_t *without)
+{
+    err_t       err   = ERR_OK;
+    size_t      taped = 0;
+    delay_msg_t gone;
+    for (size_t i = 0; !err && i < l->count; i++) {
+        const md_frame_t frame = frame_of(l, i);
+        for (; !err && taped < first->count && first->tape[taped].line == i; taped++) {
+            const taped_t *t = &first->tape[taped];
+            err              = offline_input(&pass->run, t->now_ns, t->type, &t->body);
+        }
+        pass->run.now_ns     = frame.ts_recv_ns;
+        pass->run.acted      = false;
+        const uint64_t begin = bench_begin();
+        const err_t    bad   = venue->decode(pass->codec, &frame);
+        const uint64_t ticks = bench_end() - begin;
+        bench_single(bench, pass->run.acted ? with_order : without, ticks);
+        err = err ? err : bad ? bad : pass->err;
+        while (delay_pop(pass->run.delay, INT64_MAX, &gone) == ERR_OK) { /* the first pass had the answers */
+        }
+    }
+    return err;
+}
+
+static void report(const bench_t *bench, const char *name, const lines_t *l, uint64_t checksum, bench_series_t *series,
+                   const char *tail)
+{
+    static const char *const on[BENCH_ON_MAX] = {"parse", "book", "strategies", "all risk", "order state", "P&L, hash"};
+    char                     full[64];
+    snprintf(full, sizeof full, "%s%s", name, tail);
+    bench_result_t result = {.name     = full,
+                             .unit     = "ns",
+                             .regime   = "single",
+                             .series   = series,
+                             .checksum = checksum,
+                             .bytes    = (uint32_t)(l->bytes / (l->count ? l->count : 1))};
+    memcpy(result.on, on, sizeof on);
+    bench_report(bench, &result);
 }
 
 static err_t measure(const bench_t *bench, const char *name, const lines_t *l, const instrument_t *ins,
                      const config_t *config)
 {
-    static offline_t     run;
     const venue_codec_t *venue      = venue_codec_find("binance");
     bench_series_t       with_order = {0}, without = {0};
-    lane_t               timed = {.run = &run, .timed = true}, other = {.run = &run};
-    err_t                err = offline_open(&run, config, ins, 1, NULL, 0, NULL);
-    err                      = err ? err : lane_open(&timed, venue, ins);
-    err                      = err ? err : lane_open(&other, venue, ins);
-    for (size_t i = 0; !err && i < l->count; i++) {
-        const line_t    *line  = &l->line[i];
-        const md_frame_t frame = {
-            .text = l->text + line->at, .len = line->len, .ts_recv_ns = line->ts_recv_ns, .instrument_id = 1};
-        err                  = offline_begin(&run, line->ts_recv_ns);
-        run.acted            = false;
-        const uint64_t begin = bench_begin();
-        const err_t    bad   = venue->decode(timed.codec, &frame);
-        const uint64_t ticks = bench_end() - begin;
-        bench_single(bench, run.acted ? &with_order : &without, ticks);
-        err = err ? err : bad ? bad : timed.err;
-        err = err ? err : venue->decode(other.codec, &frame);
-        err = err ? err : other.err;
+    pass_t              *first = calloc(1, sizeof *first), *second = calloc(1, sizeof *second);
+    err_t                err = first && second ? ERR_OK : err_set(ERR_LIMIT, "out of memory");
+    if (err) {
+        free(first);
+        free(second);
+        return err;
+    }
+    second->measured = true;
+    err              = pass_open(first, venue, ins, config);
+    err              = err ? err : pass_record(first, venue, l);
+    err              = err ? err : pass_open(second, venue, ins, config);
+    err              = err ? err : pass_measure(bench, second, first, venue, l, &with_order, &without);
+    if (!err && engine_output_hash(first->run.engine) != engine_output_hash(second->run.engine)) {
+        err = err_set(ERR_INTERNAL, "bench path: the two passes over %s differ", name);
     }
     if (!err && with_order.count == 0) {
         err = err_set(ERR_INTERNAL, "bench path: no order in %zu lines of %s", l->count, name);
     }
-    const char *const on[] = {"parse", "book", "strategies", "all risk", "order state", "P&L, hash"};
-    char              other_name[64];
-    snprintf(other_name, sizeof other_name, "%s, no order", name);
-    bench_result_t result = {.name     = name,
-                             .unit     = "ns",
-                             .regime   = "single",
-                             .series   = &with_order,
-                             .checksum = err ? 0 : engine_output_hash(run.engine),
-                             .bytes    = (uint32_t)(l->bytes / (l->count ? l->count : 1))};
-    memcpy(result.on, on, sizeof on);
     if (!err) {
-        bench_report(bench, &result);
-        result.name   = other_name;
-        result.series = &without;
-        bench_report(bench, &result);
+        report(bench, name, l, engine_output_hash(second->run.engine), &with_order, "");
+        report(bench, name, l, engine_output_hash(second->run.engine), &without, ", no order");
     }
     bench_free(&with_order);
     bench_free(&without);
-    free(timed.mem);
-    free(other.mem);
-    offline_close(&run);
+    pass_close(first);
+    pass_close(second);
     return err;
 }
 

@@ -309,6 +309,9 @@ static err_t outputs(offline_t *run)
 
 static err_t apply(offline_t *run, msg_type_t type, const void *body)
 {
+    if (run->tape) {
+        run->tape(run->tape_ctx, run->now_ns, type, body);
+    }
     const msg_t msg = {.type = type, .body = body};
     const now_t now = {.mono_ns = run->now_ns, .utc_ns = run->now_ns};
     const err_t err = engine_apply(run->engine, now, &msg, &run->out);
@@ -399,6 +402,12 @@ err_t offline_begin(offline_t *run, int64_t ts_ns)
             return err;
         }
     }
+}
+
+err_t offline_input(offline_t *run, int64_t now_ns, msg_type_t type, const void *body)
+{
+    run->now_ns = now_ns;
+    return apply(run, type, body);
 }
 
 err_t offline_to_venue(offline_t *run, const msg_t *msg)

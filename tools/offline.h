@@ -77,8 +77,11 @@ typedef struct offline {
     offline_account_t accounts[OFFLINE_ACCOUNTS_MAX + 1];   /* by id, from 1 */
     bool              limited[OFFLINE_INSTRUMENTS_MAX + 1]; /* instruments whose quantity limits were set */
     uint64_t          trades[OFFLINE_INSTRUMENTS_MAX + 1];  /* market trades given to the engine */
-    void             *memory[8];                            /* what offline_close frees */
-    uint32_t          memory_count;
+    void (*tape)(void *ctx, int64_t now_ns, msg_type_t type,
+                 const void *body); /* told each input that is no market data */
+    void    *tape_ctx;
+    void    *memory[8]; /* what offline_close frees */
+    uint32_t memory_count;
 } offline_t;
 
 /* offline_open: engine, accounts, limits and venue from configuration. ins: the instruments, ids 1..count in order.
@@ -97,6 +100,9 @@ err_t offline_begin(offline_t *run, int64_t ts_ns);
 err_t offline_market(offline_t *run, const msg_t *msg);
 err_t offline_to_venue(offline_t *run, const msg_t *msg);
 err_t offline_to_engine(offline_t *run, const msg_t *msg);
+
+/* offline_input: one input that is no market data (a report, a tick), as it was told to a tape, at its time. */
+err_t offline_input(offline_t *run, int64_t now_ns, msg_type_t type, const void *body);
 
 /* offline_generate: steps of the generated market until until_ns; their messages go the same way. */
 err_t offline_generate(offline_t *run, int64_t until_ns);

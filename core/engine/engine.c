@@ -259,8 +259,7 @@ const out_rec_t *engine_out_next(const engine_out_t *out, uint32_t *pos)
     return rec;
 }
 
-/* ---- best bid and offer -------------------------------------------------------------------------------------------
- */
+/* ---- best bid and offer ----------------------------------------------------------------------------------------- */
 /* The venue tells its best quotes in two streams, diffs of the book and quotes, numbered alike: the one with the larger
  * update id is the newer. A quote never stands in for a book that is not LIVE. */
 static bool quote_leads(const ins_state_t *ins, const book_t *book)
@@ -363,19 +362,14 @@ static const instrument_t *ctx_instrument(const strategy_ctx_t *ctx, uint32_t id
 static bool ctx_top(const strategy_ctx_t *ctx, uint32_t id, strategy_top_t *out)
 {
     const engine_t *e = host_of(ctx);
+    top_t           best;
+    int64_t         mono_ns;
     if (!ins_of(e, id)) {
         return false;
     }
-    const book_t *book = book_of(e, id);
-    top_t         best;
-    int64_t       mono_ns;
-    const bool    live = best_view(e, id, &best, &mono_ns);
-    *out               = (strategy_top_t){.bid_count = book_level_count(book, SIDE_BUY),
-                                          .ask_count = book_level_count(book, SIDE_SELL),
-                                          .bid_px    = best.bid_px,
-                                          .bid_qty   = best.bid_qty,
-                                          .ask_px    = best.ask_px,
-                                          .ask_qty   = best.ask_qty};
+    const bool live = best_view(e, id, &best, &mono_ns);
+    *out            = (strategy_top_t){
+                   .bid_px = best.bid_px, .bid_qty = best.bid_qty, .ask_px = best.ask_px, .ask_qty = best.ask_qty};
     return live;
 }
 
@@ -576,8 +570,7 @@ static void kill_set(engine_t *e, const control_t *control)
     }
 }
 
-/* ---- profit and loss against the limits ---------------------------------------------------------------------------
- */
+/* ---- profit and loss against the limits ------------------------------------------------------------------------- */
 static void judge_loss(engine_t *e, uint32_t account)
 {
     portfolio_account_t a;
@@ -746,7 +739,9 @@ static void on_exec_report(engine_t *e, const exec_report_t *in)
     }
     order_apply_exec(e->orders, in, ins ? &ins->ins : NULL, &effect);
     if (ins) {
-        risk_exec(e->risk, &ins->ins, &effect);
+        if (!risk_exec(e->risk, &ins->ins, &effect)) { /* a fill of an account that we have no room for */
+            effect.alarms |= 1u << ALARM_ACCOUNT_UNRECONCILED;
+        }
     }
     report.account_id    = effect.account_id;
     report.strategy_id   = effect.strategy_id;

@@ -56,8 +56,7 @@ static uint64_t *clob_bits(const clob_t *clob, unsigned ask)
     return (uint64_t *)(clob_slots(clob) + clob->slot_count) + (size_t)ask * (1 + clob->words1 + clob->words0);
 }
 
-/* ---- bitmap: [0] tier 2, [1 ..] tier 1, [1 + words1 ..] tier 0 ----------------------------------------------------
- */
+/* ---- bitmap: [0] tier 2, [1 ..] tier 1, [1 + words1 ..] tier 0 -------------------------------------------------- */
 
 static void bits_set(const clob_t *clob, unsigned ask, uint32_t i)
 {
@@ -155,8 +154,7 @@ static uint32_t side_next(const clob_t *clob, unsigned ask, uint32_t level)
     return level == 0 ? NIL : bits_down(clob, 0, level - 1);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------------------------- */
 
 size_t clob_align(void)
 {
@@ -205,8 +203,7 @@ clob_t *clob_new(void *mem, const clob_cfg_t *cfg)
     return clob;
 }
 
-/* ---- queues -------------------------------------------------------------------------------------------------------
- */
+/* ---- queues ----------------------------------------------------------------------------------------------------- */
 
 static int64_t level_px(const clob_t *clob, uint32_t level)
 {
@@ -254,8 +251,7 @@ static void queue_remove(clob_t *clob, uint32_t row)
     clob->free_head = row;
 }
 
-/* ---- taking -------------------------------------------------------------------------------------------------------
- */
+/* ---- taking ----------------------------------------------------------------------------------------------------- */
 
 typedef struct taker { /* an incoming order, translated */
     unsigned ask;      /* the side it takes from: 1 when it buys */
@@ -318,8 +314,7 @@ static void taker_run(clob_t *clob, const taker_t *taker, int64_t qty, clob_out_
     }
 }
 
-/* ---- orders -------------------------------------------------------------------------------------------------------
- */
+/* ---- orders ----------------------------------------------------------------------------------------------------- */
 
 /* The level of a limit price. */
 static err_t level_of(const clob_t *clob, int64_t px, uint32_t *level)
@@ -459,8 +454,7 @@ err_t clob_replace(clob_t *clob, uint64_t id, int64_t px, int64_t leaves_qty, bo
     return ERR_OK;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------
- */
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
 
 bool clob_find(const clob_t *clob, uint64_t id, side_t *side, level_t *rest)
 {

@@ -13,8 +13,7 @@
 #define OWN_MAX 16384u
 #define LEVELS_EVENT (FLOW_FILLS_MAX + 2) /* that one event changes: each fill, where it rests, where it was */
 
-/* ---- the listed instruments ---------------------------------------------------------------------------------------
- */
+/* ---- the listed instruments ------------------------------------------------------------------------------------- */
 
 typedef struct listing {
     const char *symbol;
@@ -64,8 +63,7 @@ static err_t listing_init(instrument_t *ins, uint32_t index, uint16_t venue_id)
     return instrument_init(ins, &def, l->symbol, l->bands, l->band_count);
 }
 
-/* ---- state --------------------------------------------------------------------------------------------------------
- */
+/* ---- state ------------------------------------------------------------------------------------------------------ */
 
 typedef struct market { /* one instrument */
     instrument_t ins;
@@ -141,8 +139,7 @@ static clob_cfg_t listing_clob(const flow_cfg_t *cfg, uint32_t index)
                         .orders_max  = orders_max(cfg)};
 }
 
-/* ---- random numbers: xoshiro256** ---------------------------------------------------------------------------------
- */
+/* ---- random numbers: xoshiro256** ------------------------------------------------------------------------------- */
 
 static uint64_t rotl(uint64_t x, unsigned n)
 {
@@ -188,8 +185,7 @@ static int64_t rng_geometric(flow_t *flow, int64_t mean)
     return n;
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------------------------- */
 
 /* Where the parts lie; false and a sentence when cfg is out of range. */
 static bool flow_layout(const flow_cfg_t *cfg, flow_t *head, size_t *bytes)
@@ -244,8 +240,7 @@ const instrument_t *flow_instrument(const flow_t *flow, uint32_t index)
     return &flow_markets(flow)[index].ins;
 }
 
-/* ---- market data --------------------------------------------------------------------------------------------------
- */
+/* ---- market data ------------------------------------------------------------------------------------------------ */
 
 static bool outbox_empty(const outbox_t *box)
 {
@@ -373,8 +368,7 @@ bool flow_md_next(flow_t *flow, msg_t *msg)
     return true;
 }
 
-/* ---- what an order does -------------------------------------------------------------------------------------------
- */
+/* ---- what an order does ----------------------------------------------------------------------------------------- */
 
 static side_t side_opposite(side_t side)
 {
@@ -410,8 +404,7 @@ static void event_fills(flow_t *flow, uint32_t taker, side_t side, const clob_ou
     }
 }
 
-/* ---- synthetic orders ---------------------------------------------------------------------------------------------
- */
+/* ---- synthetic orders ------------------------------------------------------------------------------------------- */
 
 /* A synthetic order; it may not come to be (no slot, more fills than an event may have): the event is quiet then. */
 static void synthetic_submit(flow_t *flow, ord_type_t type, side_t side, int64_t px, int64_t qty, exec_out_t *out)
@@ -519,8 +512,7 @@ static void synthetic_event(flow_t *flow, exec_out_t *out)
     }
 }
 
-/* ---- life, continued: a new market has books ----------------------------------------------------------------------
- */
+/* ---- life, continued: a new market has books -------------------------------------------------------------------- */
 
 static void market_new(flow_t *flow, uint32_t index)
 {
@@ -564,8 +556,7 @@ flow_t *flow_new(void *mem, const flow_cfg_t *cfg)
     return flow;
 }
 
-/* ---- time ---------------------------------------------------------------------------------------------------------
- */
+/* ---- time ------------------------------------------------------------------------------------------------------- */
 
 static uint32_t flow_first(const flow_t *flow)
 {
@@ -612,8 +603,7 @@ err_t flow_step(flow_t *flow, int64_t until_ns, exec_out_t *out)
     return ERR_OK;
 }
 
-/* ---- orders of ours -----------------------------------------------------------------------------------------------
- */
+/* ---- orders of ours --------------------------------------------------------------------------------------------- */
 
 static venue_reject_t reject_of(err_t err)
 {

@@ -25,8 +25,7 @@ struct sim_venue { /* then: instruments, scratch levels, own table, books */
     uint64_t        book_bytes;
 };
 
-/* ---- life ---------------------------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------------------------- */
 
 static size_t align_up(size_t at, size_t align)
 {
@@ -135,8 +134,7 @@ static venue_ins_t *venue_find(sim_venue_t *venue, uint32_t id)
     return at != NULL && at->listed == 1 ? at : NULL;
 }
 
-/* ---- our resting orders, in priority ------------------------------------------------------------------------------
- */
+/* ---- our resting orders, in priority ---------------------------------------------------------------------------- */
 
 static unsigned side_index(side_t side)
 {
@@ -211,8 +209,7 @@ static uint32_t rest_fill(sim_venue_t *venue, uint32_t row, int64_t qty, int64_t
     return next;
 }
 
-/* ---- liquidity that we take off our view of the book --------------------------------------------------------------
- */
+/* ---- liquidity that we take off our view of the book ------------------------------------------------------------ */
 
 /* book_set: levels of one side get the quantity that we left of them. The book counts these messages in its rpt_seq. */
 static void book_set(book_t *book, side_t side, const level_t *levels, uint32_t count)
@@ -277,8 +274,7 @@ static bool sweep_run(sim_venue_t *venue, book_t *book, uint32_t row, const swee
     return done;
 }
 
-/* ---- requests -----------------------------------------------------------------------------------------------------
- */
+/* ---- requests --------------------------------------------------------------------------------------------------- */
 
 static venue_reject_t sweep_check(const sweep_t *sweep, const order_req_t *terms)
 {
@@ -389,8 +385,7 @@ err_t sim_venue_request(sim_venue_t *venue, const order_req_t *req, int64_t ts_n
     return ERR_OK;
 }
 
-/* ---- market data --------------------------------------------------------------------------------------------------
- */
+/* ---- market data ------------------------------------------------------------------------------------------------ */
 
 /* Our resting orders of a side against opposite levels that came to stand at or through their prices. */
 static void cross_side(sim_venue_t *venue, book_t *book, side_t side, int64_t ts_ns, exec_out_t *out)
@@ -516,8 +511,7 @@ err_t sim_venue_market(sim_venue_t *venue, const msg_t *msg, int64_t ts_ns, exec
     return ERR_OK;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------
- */
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
 
 int64_t sim_venue_ahead(sim_venue_t *venue, uint64_t cl_ord_id)
 {

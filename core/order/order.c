@@ -600,11 +600,11 @@ static void fill_on_order(order_t *o, const exec_report_t *rep, order_effect_t *
 }
 
 /* Can this be booked at all? effect has the ids. */
-static bool fill_bookable(const order_table_t *t, const order_t *o, const exec_report_t *rep, uint8_t side,
-                          const order_effect_t *effect)
+static bool fill_bookable(const order_table_t *t, const order_t *o, const exec_report_t *rep, const instrument_t *ins,
+                          uint8_t side, const order_effect_t *effect)
 {
     int64_t sum;
-    return rep->last_qty > 0 && (rep->exec_id_hi | rep->exec_id_lo) != 0 && effect->account_id != 0 &&
+    return ins != NULL && rep->last_qty > 0 && (rep->exec_id_hi | rep->exec_id_lo) != 0 && effect->account_id != 0 &&
            effect->instrument_id != 0 && effect->instrument_id <= t->cfg.instruments_max &&
            (side == SIDE_BUY || side == SIDE_SELL) && !(o && __builtin_add_overflow(o->exec_qty, rep->last_qty, &sum));
 }
@@ -614,7 +614,7 @@ static void apply_trade(order_table_t *t, order_t *o, const exec_report_t *rep, 
                         order_effect_t *effect)
 {
     const uint8_t side = o && rep->side == SIDE_NONE ? o->side : rep->side;
-    if (!fill_bookable(t, o, rep, side, effect)) {
+    if (!fill_bookable(t, o, rep, ins, side, effect)) {
         alarm_raise(effect, ALARM_BAD_FILL);
         return;
     }
@@ -622,7 +622,7 @@ static void apply_trade(order_table_t *t, order_t *o, const exec_report_t *rep, 
         effect->duplicate = 1;
         return;
     }
-    if (rep->last_px <= 0 && !(ins && ins->def.allow_negative)) {
+    if (rep->last_px <= 0 && !ins->def.allow_negative) {
         alarm_raise(effect, ALARM_BAD_FILL_PRICE);
     }
     const bool ours = o && side == o->side;

@@ -24,7 +24,7 @@
  *           fills_max executions are remembered; an older one that is reported again would be booked again (its cum_qty
  *           then raises CUM_BACKWARDS) and its bust is UNKNOWN_EXEC: size fills_max for the longest resend of the venue.
  *           Not booked, with BAD_FILL: last_qty <= 0 (an adapter gives 0 for a quantity over 63 bits), no exec_id, a sum
- *           over 63 bits, or a fill of an unknown order that names no account or instrument.
+ *           over 63 bits, an unknown instrument, or a fill of an unknown order that names no account.
  * Rows      cfg.orders_max rows: open orders are never given up; closed ones stay (late fills, duplicates) and are
  *           recycled, longest closed first. A fill of a recycled order is UNKNOWN_ORDER_FILL and still booked.
  *
@@ -159,7 +159,7 @@ void order_replace_sent(order_table_t *table, uint32_t row, int64_t px, int64_t 
 void order_part_replaced(const order_t *order, int64_t px, int64_t px_value, int64_t order_qty, order_part_t *part);
 
 /* order_apply_exec: fold one report into the table and say what it did.
- *   ins   the report's instrument, for its price rules; NULL when unknown
+ *   ins   the instrument of the report, or of its order when the report names none; NULL = unknown: no fill is booked
  * By exec_type:
  *   NEW            the venue has it. cum_qty is not read: fills come as TRADE
  *   TRADE          books last_qty at last_px. Alarms: BAD_FILL, UNKNOWN_ORDER_FILL, SIDE_MISMATCH (booked as reported,

@@ -25,7 +25,6 @@
 #define STRATEGY_STATE_MAX 4096u
 #define STRATEGY_ACTIONS_MAX 16u
 #define STRATEGY_PARAMS_MAX 16u
-#define STRATEGY_TOP_LEVELS 20u
 
 typedef struct strategy_param { /* one setting of the configuration file, already an integer */
     char    name[24];
@@ -40,10 +39,8 @@ typedef struct strategy_cfg {
     strategy_param_t params[STRATEGY_PARAMS_MAX];
 } strategy_cfg_t;
 
-typedef struct strategy_top { /* the best levels of a LIVE book; qty 0 where there is none */
-    uint32_t bid_count;
-    uint32_t ask_count;
-    int64_t  bid_px, bid_qty, ask_px, ask_qty;
+typedef struct strategy_top { /* best prices of a LIVE book; qty 0 where there is none */
+    int64_t bid_px, bid_qty, ask_px, ask_qty;
 } strategy_top_t;
 
 typedef struct strategy_ctx { /* valid during one callback only */

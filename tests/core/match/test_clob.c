@@ -33,8 +33,7 @@ static uint64_t rng(uint64_t n) /* 0..n-1 */
     return (rng_state >> 33) % n;
 }
 
-/* ---- the model ----------------------------------------------------------------------------------------------------
- */
+/* ---- the model -------------------------------------------------------------------------------------------------- */
 
 typedef struct model_order {
     uint64_t id;
@@ -181,8 +180,7 @@ static err_t model_replace(model_t *m, uint64_t id, int64_t px, int64_t qty, boo
     return ERR_OK;
 }
 
-/* ---- comparing ----------------------------------------------------------------------------------------------------
- */
+/* ---- comparing -------------------------------------------------------------------------------------------------- */
 
 static void assert_same_book(const clob_t *clob, const model_t *m)
 {
@@ -249,8 +247,7 @@ static void assert_same_out(err_t got, err_t want, const clob_out_t *out, const 
     }
 }
 
-/* ---- cases --------------------------------------------------------------------------------------------------------
- */
+/* ---- cases ------------------------------------------------------------------------------------------------------ */
 
 static void run_random(uint64_t seed, const clob_cfg_t *cfg, uint64_t spread, unsigned events)
 {

@@ -41,8 +41,7 @@ static flow_cfg_t cfg_make(uint64_t seed, uint32_t instruments)
                         .fee              = {.maker_rate_e8 = -5000, .taker_rate_e8 = 40000}};
 }
 
-/* ---- the plain model: unsorted levels -----------------------------------------------------------------------------
- */
+/* ---- the plain model: unsorted levels --------------------------------------------------------------------------- */
 
 typedef struct model {
     level_t  levels[2][LEVELS];
@@ -117,8 +116,7 @@ static void model_top(model_t *m, const top_t *top)
     m->tops++;
 }
 
-/* ---- a run --------------------------------------------------------------------------------------------------------
- */
+/* ---- a run ------------------------------------------------------------------------------------------------------ */
 
 typedef struct run {
     flow_t       *flow;
@@ -211,8 +209,7 @@ static void run_request(run_t *run, const order_req_t *req)
     run_fetch(run);
 }
 
-/* ---- tests --------------------------------------------------------------------------------------------------------
- */
+/* ---- tests ------------------------------------------------------------------------------------------------------ */
 
 static void test_flow_refuses_bad_cfg(void **state)
 {
@@ -329,8 +326,7 @@ static void test_flow_calls_out_of_turn_change_nothing(void **state)
     run_free(run);
 }
 
-/* ---- orders of ours: random requests, each report checked against what we know of the order -----------------------
- */
+/* ---- orders of ours: random requests, each report checked against what we know of the order --------------------- */
 
 typedef struct mine {
     uint64_t id;

@@ -1038,6 +1038,30 @@ static void test_risk_sums_over_63_bits_close_the_row(void **state)
     glue_close(&f.g);
 }
 
+/* The check values both sides at its own reference price, also the side that the request does not move. */
+static void test_risk_values_both_sides_at_the_newest_price(void **state)
+{
+    (void)state;
+    fix_t                f;
+    risk_account_state_t acc;
+    fix_open(&f);
+    glue_position(&f.g, 1, 1, 100, 10000);
+    f.g.md[1].bid_px = 10190;
+    f.g.md[1].ask_px = 10210; /* risk_mark has not been told yet */
+    assert_int_equal(ask_new(&f, SIDE_BUY, 10, 10100), 0);
+    assert_true(risk_account_state(f.g.risk, 1, &acc));
+    assert_int_equal((int64_t)acc.net_long, 110 * 10200);
+    assert_int_equal((int64_t)acc.net_short, -100 * 10200);
+    glue_close(&f.g);
+    /* a side whose value no longer fits denies, although the other one and the order do */
+    fix_open(&f);
+    glue_position(&f.g, 1, 1, 900000000000000, 10000);
+    assert_int_equal(ask_new(&f, SIDE_SELL, 800000000000000, 10100), 0);
+    book(&f, 1, 14990, 15010);
+    assert_int_equal(ask_new(&f, SIDE_SELL, 1, 15100), RISK_ARITHMETIC_OVERFLOW);
+    glue_close(&f.g);
+}
+
 /* ---- random histories -------------------------------------------------------------------------------------------- */
 
 typedef struct model_event { /* a request that passed */
@@ -1352,6 +1376,7 @@ int main(void)
         cmocka_unit_test(test_risk_refuses_bad_set_up),
         cmocka_unit_test(test_risk_codes_have_names_and_units),
         cmocka_unit_test(test_risk_sums_over_63_bits_close_the_row),
+        cmocka_unit_test(test_risk_values_both_sides_at_the_newest_price),
         cmocka_unit_test(test_risk_random_histories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
