@@ -315,21 +315,26 @@ bool instrument_value_nano(const instrument_t *ins, int64_t px, int64_t qty, i12
     return value_linear(ins, mul_i64(px, qty), out);
 }
 
-/* ceil(px * qty * mult * 10^shift) with no more than one division, in 64 bits where possible; this is asked several times
- * for each order. false = the product does not fit on its way: the long way round may still. */
-static bool notional_short(const instrument_t *ins, int64_t px, int64_t qty, i128_t *out)
+/* ceil(px * qty * mult * 10^shift) in 64 bits, as nearly every order fits; this is asked several times for each. false
+ * = it does not fit on its way: the long way round may still. */
+static bool notional_short(const instrument_t *ins, int64_t px, int64_t qty, int64_t *out)
 {
-    const instrument_def_t *def = &ins->def;
+    const instrument_def_t *def   = &ins->def;
     const int               shift = def->money_exp - def->px_exp - def->qty_exp - def->mult_exp;
-    const i128_t            px_qty = mul_i64(px, qty);
-    i128_t                  v = 0;
-    if (!mul_i128(px_qty < 0 ? -px_qty : px_qty, def->mult, &v)) {
+    int64_t                 v;
+    if (__builtin_mul_overflow(px, qty, &v) || __builtin_mul_overflow(v, def->mult, &v) || v == INT64_MIN) {
         return false;
     }
+    v = v < 0 ? -v : v;
     if (shift >= 0) {
-        return mul_i128(v, pow10_i64((unsigned)shift), out);
+        if (__builtin_mul_overflow(v, pow10_i64((unsigned)shift), &v)) {
+            return false;
+        }
+        *out = v;
+        return true;
     }
-    *out = -div_floor_fast(-v, pow10_i64((unsigned)-shift));
+    const int64_t d = pow10_i64((unsigned)-shift);
+    *out            = v / d + (v % d != 0);
     return true;
 }
 
@@ -337,9 +342,9 @@ bool instrument_notional(const instrument_t *ins, int64_t px, int64_t qty, int64
 {
     /* The floor of the negative value is the ceiling of its size; a second ceiling, nano to money, keeps it exact. */
     const bool inverse = ins->def.kind == INSTRUMENT_INVERSE;
-    i128_t     nano = 0;
-    if (!inverse && notional_short(ins, px, qty, &nano)) {
-        return fit_i64(nano, out);
+    i128_t     nano    = 0;
+    if (!inverse && notional_short(ins, px, qty, out)) {
+        return true;
     }
     const i128_t n = inverse ? mul_i64(qty, ins->def.mult) : mul_i64(px, qty);
     if (!(inverse ? value_inverse(ins, px, n > 0 ? -n : n, &nano) : value_linear(ins, n > 0 ? -n : n, &nano))) {

@@ -55,7 +55,12 @@ static int64_t clamp_i64(i128_t v)
     return v > INT64_MAX ? INT64_MAX : v < INT64_MIN ? INT64_MIN : (int64_t)v;
 }
 
-static uint16_t deny(gate_t *g, risk_code_t code, scope_t scope_type, uint32_t scope_id, i128_t observed, i128_t limit)
+/* Out of line: a denial is rare, and its 128-bit clamps would spread the passing path over twice the instruction lines.
+ */
+#define COLD __attribute__((cold, noinline))
+
+COLD static uint16_t deny(gate_t *g, risk_code_t code, scope_t scope_type, uint32_t scope_id, i128_t observed,
+                          i128_t limit)
 {
     verdict_t *v  = &g->out->verdict;
     v->code       = (uint16_t)code;
@@ -66,17 +71,17 @@ static uint16_t deny(gate_t *g, risk_code_t code, scope_t scope_type, uint32_t s
     return v->code;
 }
 
-static uint16_t deny_instrument(gate_t *g, risk_code_t code, i128_t observed, i128_t limit)
+COLD static uint16_t deny_instrument(gate_t *g, risk_code_t code, i128_t observed, i128_t limit)
 {
     return deny(g, code, SCOPE_INSTRUMENT, g->req->instrument_id, observed, limit);
 }
 
-static uint16_t deny_account(gate_t *g, risk_code_t code, i128_t observed, i128_t limit)
+COLD static uint16_t deny_account(gate_t *g, risk_code_t code, i128_t observed, i128_t limit)
 {
     return deny(g, code, SCOPE_ACCOUNT, g->req->account_id, observed, limit);
 }
 
-static uint16_t deny_row(gate_t *g, risk_code_t code, i128_t observed, i128_t limit)
+COLD static uint16_t deny_row(gate_t *g, risk_code_t code, i128_t observed, i128_t limit)
 {
     return deny(g, code, SCOPE_ACCOUNT_INSTRUMENT, g->req->account_id, observed, limit);
 }
@@ -86,7 +91,8 @@ static uint16_t deny_row(gate_t *g, risk_code_t code, i128_t observed, i128_t li
 static bool words_ok(const order_req_t *req)
 {
     const bool side = req->side == SIDE_BUY || req->side == SIDE_SELL;
-    const bool type = req->ord_type == ORD_TYPE_LIMIT || (req->ord_type == ORD_TYPE_MARKET && req->action == ORDER_ACTION_NEW);
+    const bool type =
+        req->ord_type == ORD_TYPE_LIMIT || (req->ord_type == ORD_TYPE_MARKET && req->action == ORDER_ACTION_NEW);
     const bool tif  = req->tif == TIF_DAY || req->tif == TIF_GTC || req->tif == TIF_IOC || req->tif == TIF_FOK;
     const bool rest = req->ord_type == ORD_TYPE_LIMIT && (req->tif == TIF_DAY || req->tif == TIF_GTC);
     return side && type && tif && (rest || !(req->exec_inst & EXEC_INST_POST_ONLY));
@@ -172,8 +178,8 @@ static void market_price(gate_t *g)
         g->px_known = false;
         return;
     }
-    const i128_t bound = g->buy ? div_floor(bound_scaled(g->ref.px2, c), 2 * BP)
-                                : div_ceil(bound_scaled(g->ref.px2, -c), 2 * BP);
+    const i128_t bound =
+        g->buy ? div_floor(bound_scaled(g->ref.px2, c), 2 * BP) : div_ceil(bound_scaled(g->ref.px2, -c), 2 * BP);
     const int64_t px = clamp_i64(bound);
     g->px            = g->buy ? instrument_round_down(g->ins, px) : instrument_round_up(g->ins, px);
 }
@@ -219,11 +225,11 @@ static bool gate_sums(gate_t *g)
         return risk_part_value(g->ins, &g->before, &g->value_before) &&
                risk_part_value(g->ins, &g->after, &g->value_after);
     }
-    g->after = (order_part_t){.qty    = g->qty,
-                              .px_lo  = min_i64(g->px, g->px_value),
-                              .px_hi  = max_i64(g->px, g->px_value),
-                              .side   = g->req->side,
-                              .counts = 1};
+    g->after       = (order_part_t){.qty    = g->qty,
+                                    .px_lo  = min_i64(g->px, g->px_value),
+                                    .px_hi  = max_i64(g->px, g->px_value),
+                                    .side   = g->req->side,
+                                    .counts = 1};
     g->value_after = g->value;
     return true;
 }
@@ -431,8 +437,9 @@ static uint16_t check_market(gate_t *g)
         return deny_instrument(g, RISK_NO_REFERENCE_PRICE, 0, 0);
     }
     if (!g->ref.book_fresh && !(last && g->ref.last_fresh)) {
-        const int64_t age = !book ? g->ref.last_age_ns : !last ? g->ref.book_age_ns
-                                                               : min_i64(g->ref.book_age_ns, g->ref.last_age_ns);
+        const int64_t age = !book   ? g->ref.last_age_ns
+                            : !last ? g->ref.book_age_ns
+                                    : min_i64(g->ref.book_age_ns, g->ref.last_age_ns);
         return deny_instrument(g, RISK_STALE_MARKET_DATA, age, limits->max_md_age_ns);
     }
     if (g->ref.book_fresh) {
@@ -507,8 +514,8 @@ static int rate_scopes(const gate_t *g, rate_scope_t out[3])
                                   g->req->strategy_id};
     }
     out[n++] = (rate_scope_t){g->acc->rate, times + g->req->account_id * stride, SCOPE_ACCOUNT, g->req->account_id};
-    out[n++] = (rate_scope_t){g->venue->rate, times + (v + g->ins->def.venue_id) * stride, SCOPE_VENUE,
-                              g->ins->def.venue_id};
+    out[n++] =
+        (rate_scope_t){g->venue->rate, times + (v + g->ins->def.venue_id) * stride, SCOPE_VENUE, g->ins->def.venue_id};
     return n;
 }
 
@@ -541,8 +548,8 @@ static bool soft_due(int64_t *soft_ns, now_t now)
     return true;
 }
 
-static void soft_tell(gate_t *g, int64_t *soft_ns, risk_code_t code, scope_t scope_type, uint32_t scope_id,
-                      i128_t observed, i128_t limit)
+COLD static void soft_tell(gate_t *g, int64_t *soft_ns, risk_code_t code, scope_t scope_type, uint32_t scope_id,
+                           i128_t observed, i128_t limit)
 {
     if (g->out->soft_count < RISK_SOFT_MAX && soft_due(soft_ns, g->in->now)) {
         g->out->soft[g->out->soft_count++] = (risk_soft_t){.code       = (uint16_t)code,
@@ -638,14 +645,15 @@ static uint16_t check_rates(gate_t *g)
 static void rates_pass(gate_t *g)
 {
     for (int i = 0; i < g->scope_count; i++) {
-        const rate_scope_t *scope                                                    = &g->scopes[i];
+        const rate_scope_t *scope                                            = &g->scopes[i];
         scope->times[scope->rate[RATE_ORDERS].passed & g->risk->window_mask] = g->in->now.mono_ns;
         scope->rate[RATE_ORDERS].passed++;
         scope->rate[RATE_MESSAGES].passed++;
         for (int k = 0; k < 2; k++) {
             risk_rate_t *rate = &scope->rate[RATE_TESTS[k].kind];
             if (g->soft_rates >> (k * 3 + i) & 1) {
-                soft_tell(g, &rate->soft_ns, RATE_TESTS[k].code, scope->scope_type, scope->scope_id, rate->soft_n, rate->n);
+                soft_tell(g, &rate->soft_ns, RATE_TESTS[k].code, scope->scope_type, scope->scope_id, rate->soft_n,
+                          rate->n);
             }
         }
     }
@@ -659,7 +667,7 @@ static uint16_t check_self_trade(gate_t *g)
     const side_t         other  = g->buy ? SIDE_SELL : SIDE_BUY;
     const bool           group  = g->risk->cfg.stp == RISK_STP_ACCOUNT;
     for (uint32_t at = order_side_first(orders, g->req->instrument_id, other); at != ORDER_NONE;
-         at = order_side_next(orders, at)) {
+         at          = order_side_next(orders, at)) {
         const order_t *o  = order_at(orders, at);
         const int64_t  px = order_eager_px(o);
         if (g->buy ? px > g->px : px < g->px) {
@@ -726,8 +734,8 @@ static uint16_t check_money(gate_t *g)
         !worst_value(g, ref_px, g->short_then, g->short_now, g->row->value_short, &g->value_short)) {
         return deny_row(g, RISK_ARITHMETIC_OVERFLOW, g->buy ? g->long_then : g->short_then, INT64_MAX);
     }
-    const bool raises = max_i64(abs_i64(g->long_then), abs_i64(g->short_then)) >
-                        max_i64(abs_i64(g->long_now), abs_i64(g->short_now));
+    const bool raises =
+        max_i64(abs_i64(g->long_then), abs_i64(g->short_then)) > max_i64(abs_i64(g->long_now), abs_i64(g->short_now));
     const int64_t gross_own = gross_of(g->value_long, g->value_short);
     const i128_t  gross     = g->acc->gross - gross_of(g->row->value_long, g->row->value_short) + gross_own;
     const i128_t  net       = g->buy ? g->acc->net_long - g->row->value_long + g->value_long
@@ -765,6 +773,9 @@ static uint16_t check_open(gate_t *g)
 static void soft_test(gate_t *g, int64_t *soft_ns, risk_code_t code, scope_t scope_type, uint32_t scope_id,
                       i128_t observed, i128_t limit)
 {
+    if (observed <= limit >> 1 && g->risk->cfg.soft_bp > BP / 2) {
+        return; /* nearly always: less than half is used, and a product of 128 bits is saved */
+    }
     if (observed > 0 && observed * BP >= limit * g->risk->cfg.soft_bp) {
         soft_tell(g, soft_ns, code, scope_type, scope_id, observed, limit);
     }
@@ -806,12 +817,13 @@ static void reserve(gate_t *g)
         (risk_value_t){.mono_ns = g->in->now.mono_ns, .value = g->value};
     g->acc->value_sum += g->value;
     if (!g->amend) {
-        passed_ring(g)[g->acc->dup_head++ & g->risk->window_mask] = (risk_passed_t){.mono_ns = g->in->now.mono_ns,
-                                                                                    .px      = g->px,
-                                                                                    .qty     = g->req->qty,
-                                                                                    .instrument_id = g->req->instrument_id,
-                                                                                    .side          = g->req->side,
-                                                                                    .ord_type = g->req->ord_type};
+        passed_ring(g)[g->acc->dup_head++ & g->risk->window_mask] =
+            (risk_passed_t){.mono_ns       = g->in->now.mono_ns,
+                            .px            = g->px,
+                            .qty           = g->req->qty,
+                            .instrument_id = g->req->instrument_id,
+                            .side          = g->req->side,
+                            .ord_type      = g->req->ord_type};
     }
     risk_row_move(g->acc, g->row, g->strategy_row, &g->before, &g->after, (i128_t)g->value_after - g->value_before);
     g->row->mark_px    = risk_ref_px(g->ins, g->ref.px2);
@@ -874,26 +886,26 @@ void risk_check(risk_t *r, const risk_in_t *in, risk_out_t *out)
 {
     const order_req_t *req = in->req;
     gate_t             g; /* not zeroed: each stage sets what later ones read */
-    g.risk         = r;
-    g.in           = in;
-    g.out          = out;
-    g.req          = req;
-    g.buy          = req->side == SIDE_BUY;
-    g.amend        = req->action == ORDER_ACTION_REPLACE;
-    g.strategy     = NULL;
-    g.strategy_row = NULL;
-    out->verdict           = (verdict_t){.cl_ord_id     = req->cl_ord_id,
-                                         .order_seq     = in->order_seq,
-                                         .engine_utc_ns = in->now.utc_ns,
-                                         .instrument_id = req->instrument_id,
-                                         .account_id    = req->account_id,
-                                         .strategy_id   = req->strategy_id,
-                                         .limit_version = r->limit_version,
-                                         .action        = req->action};
-    out->px                = 0;
-    out->px_value          = 0;
-    out->soft_count        = 0;
-    out->reserved          = 0;
+    g.risk          = r;
+    g.in            = in;
+    g.out           = out;
+    g.req           = req;
+    g.buy           = req->side == SIDE_BUY;
+    g.amend         = req->action == ORDER_ACTION_REPLACE;
+    g.strategy      = NULL;
+    g.strategy_row  = NULL;
+    out->verdict    = (verdict_t){.cl_ord_id     = req->cl_ord_id,
+                                  .order_seq     = in->order_seq,
+                                  .engine_utc_ns = in->now.utc_ns,
+                                  .instrument_id = req->instrument_id,
+                                  .account_id    = req->account_id,
+                                  .strategy_id   = req->strategy_id,
+                                  .limit_version = r->limit_version,
+                                  .action        = req->action};
+    out->px         = 0;
+    out->px_value   = 0;
+    out->soft_count = 0;
+    out->reserved   = 0;
     r->counts.received++;
     if (chain(&g, id_seen(r, req->cl_ord_id)) != RISK_ACCEPTED) {
         r->counts.rejected++;

@@ -43,10 +43,11 @@ static inline i128_t div_ceil(i128_t n, i128_t d)
 /* fit_i64: true and *out set when v fits an int64; false and *out untouched when not. */
 static inline bool fit_i64(i128_t v, int64_t *out)
 {
-    if (v > INT64_MAX || v < INT64_MIN) {
+    const int64_t low = (int64_t)v;
+    if (low != v) {
         return false;
     }
-    *out = (int64_t)v;
+    *out = low;
     return true;
 }
 

@@ -203,7 +203,7 @@ static rig_t *rig(const char *name, uint8_t kind, uint32_t count, const strategy
 static void book(rig_t *r, uint32_t id, int64_t bid, int64_t ask)
 {
     r->host.live[id] = true;
-    r->host.top[id]  = (strategy_top_t){1, 1, bid, 1000, ask, 1000};
+    r->host.top[id]  = (strategy_top_t){bid, 1000, ask, 1000};
     r->ops->on_book(r->state, &r->ctx, id);
 }
 
