@@ -51,7 +51,7 @@ VEC      := $(VEC_SRC:%.c=$(B)/%)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 TEST_LIB := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
-.PHONY: all run check test vectors soak bench deps deps-bench asan ubsan tsan fuzz lint format clean help unit \
+.PHONY: all run check test vectors soak soak-seeds fuzz-run bench deps deps-bench asan ubsan tsan fuzz lint format clean help unit \
         vectors-bin hwal-bin tests-bin
 all: hwal-bin
 hwal-bin: $(HWAL)
@@ -105,8 +105,10 @@ unit: $(UNIT)
 vectors: $(VEC) ## outside test vectors under HWAL_SHARED, one line a folder
 	@tests/stage vectors $(VEC)
 
-soak: ## long property runs
+soak: ## long property runs, then every seed for SOAK_SECONDS (default 1800)
 	@tests/stage soak
+soak-seeds: $(UNIT)
+	@tests/stage seeds $(UNIT)
 
 bench: $(HWAL) ## all benchmarks, small
 	$(HWAL) bench

@@ -322,7 +322,7 @@ static void run_random(uint64_t seed, const clob_cfg_t *cfg, uint64_t spread, un
            traded, seen[ERR_CROSSED], seen[ERR_FULL], seen[ERR_LIMIT], seen[ERR_EXISTS], seen[ERR_RANGE],
            seen[ERR_NOT_FOUND]);
     assert_true(traded > events / 10);
-    if (spread > 1) {
+    if (spread > 1 && !getenv("HWAL_SEED")) { /* a given seed need not reach the rarest refusal */
         assert_true(seen[ERR_CROSSED] > 0 && seen[ERR_FULL] > 0 && seen[ERR_LIMIT] > 0 && seen[ERR_EXISTS] > 0);
     }
     free(clob);
