@@ -92,7 +92,7 @@ typedef struct feed_stats { /* diffs == diffs_applied + diffs_dropped + diffs_pe
     uint64_t trades_off_book;  /* insurance fund and the like: not sent on                                        */
     uint64_t trade_gaps;       /* jumps of the trade id                                                           */
     uint64_t tops;             /* sent on                                                                         */
-    uint64_t garbled;          /* frames of this feed that could not be read                                      */
+    uint64_t garbled;          /* frames of this feed that could not be read or used                              */
     uint64_t off_scale;        /* frames with a price or quantity finer than the feed's scale, or too large       */
     uint64_t last_update_id;   /* the venue's id up to which the book was sent on; 0 = none yet                   */
     uint64_t last_trade_id;
@@ -104,7 +104,7 @@ typedef struct feed_stats { /* diffs == diffs_applied + diffs_dropped + diffs_pe
 typedef struct codec_stats {
     uint64_t frames;     /* given to decode                                                             */
     uint64_t ignored;    /* streams of another kind or of a symbol without a feed; valid text           */
-    uint64_t unassigned; /* errors that belong to no feed: unreadable envelope, snapshot of nobody      */
+    uint64_t unassigned; /* errors that belong to no feed: unreadable envelope or snapshot, or nobody's */
     uint64_t unforeseen; /* frames whose order of keys was not the predicted one: right, but slower     */
 } codec_stats_t;
 
@@ -127,6 +127,12 @@ typedef struct venue_codec {
      *   ERR_NOT_FOUND    a snapshot without a feed          ERR_UNSUPPORTED       no frame of this venue
      * Cost: one pass over the text; no allocation. */
     err_t (*decode)(void *codec, const md_frame_t *frame);
+
+    /* lost: someone else knows that data of this feed (0 = of every feed) were lost, or that its book is wrong: a text
+     * that could not even be had, a cut capture, a book found crossed or off the tick grid by its keeper. Each such
+     * feed that was LIVE commits FEED_STATE BROKEN with that reason and ids 0, and waits for a new snapshot
+     * (RECOVERING); one that waits already, or is not known, does nothing. Not from within the sink. */
+    void (*lost)(void *codec, uint32_t instrument_id, feed_reason_t reason, int64_t ts_recv_ns);
 
     const feed_stats_t *(*feed_stats)(const void *codec, uint32_t instrument_id); /* NULL = no such feed */
     const codec_stats_t *(*stats)(const void *codec);

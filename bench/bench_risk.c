@@ -181,7 +181,7 @@ static err_t life(const bench_t *bench, gate_t *g, gate_series_t *s)
     if (check(bench, g, &cancel, order_at(g->orders, row), &out, s ? &s->cancelled : NULL)) {
         return err_set(ERR_INTERNAL, "bench risk: cancel denied with %u", out.verdict.code);
     }
-    order_cancel_sent(g->orders, row);
+    order_cancel_sent(g->orders, row, g->now);
     finish(g, new.cl_ord_id);
     const order_req_t far = request(g, ORDER_ACTION_NEW, 7000000, new.qty);
     if (check(bench, g, &far, NULL, &out, s ? &s->denied : NULL) != RISK_COLLAR_BUY) {

@@ -4,6 +4,7 @@
  *              4 stale. A command prints its result to stdout and everything else to stderr. */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -15,6 +16,16 @@ int command_config(int argc, char **argv);
 
 /* command_error: "hwal COMMAND: text" on stderr (red where colours are wanted); returns code. */
 int command_error(const char *command, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4), cold));
+
+/* command_unknown: what getopt refused, as one sentence; returns EXIT_USAGE. Set opterr = 0 before getopt_long. */
+int command_unknown(const char *command, char **argv);
+
+/* command_strategy_help: for a SPEC that ends in ":help", print the strategy's settings to stdout; false for any other.
+ */
+bool command_strategy_help(const char *spec);
+
+/* command_text: text as a JSON string, bytes that are no UTF-8 as \xNN. A new reference. */
+json_t *command_text(const char *text);
 
 /* command_colour: is this stream a terminal, and does NO_COLOR not forbid it? */
 bool command_colour(FILE *stream);

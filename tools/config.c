@@ -1,6 +1,5 @@
 #include "tools/config.h"
 
-#include <cyaml/cyaml.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -8,368 +7,380 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "adapters/venue.h"
 #include "core/types/decimal.h"
+#include "tools/strategy_spec.h"
+#include "tools/yaml_load.h"
 
-/* ---- schema for libcyaml ----------------------------------------------------------------------------------------- */
-#define OPT (CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER)
-#define TEXT(key, type, member, flags) CYAML_FIELD_STRING_PTR(key, flags, type, member, 0, 64)
-#define NUMBER(key, type, member, flags) CYAML_FIELD_INT(key, flags, type, member)
-
-static const cyaml_schema_field_t account_fields[] = {TEXT("currency", config_account_t, currency, CYAML_FLAG_POINTER),
-                                                      TEXT("initial", config_account_t, initial, CYAML_FLAG_POINTER),
-                                                      CYAML_FIELD_END};
-static const cyaml_schema_value_t account_schema   = {
-      CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, config_account_t, account_fields)};
-
-static const cyaml_schema_field_t risk_fields[] = {
-    TEXT("currency", config_risk_t, currency, CYAML_FLAG_POINTER),
-    TEXT("max_order_value", config_risk_t, max_order_value, CYAML_FLAG_POINTER),
-    TEXT("max_position_value", config_risk_t, max_position_value, CYAML_FLAG_POINTER),
-    TEXT("max_open_value", config_risk_t, max_open_value, CYAML_FLAG_POINTER),
-    TEXT("max_gross", config_risk_t, max_gross, CYAML_FLAG_POINTER),
-    TEXT("max_net", config_risk_t, max_net, CYAML_FLAG_POINTER),
-    TEXT("max_day_loss", config_risk_t, max_day_loss, CYAML_FLAG_POINTER),
-    TEXT("max_drawdown", config_risk_t, max_drawdown, CYAML_FLAG_POINTER),
-    NUMBER("collar_bps", config_risk_t, collar_bps, CYAML_FLAG_OPTIONAL),
-    NUMBER("far_bps", config_risk_t, far_bps, CYAML_FLAG_OPTIONAL),
-    NUMBER("max_spread_bps", config_risk_t, max_spread_bps, CYAML_FLAG_OPTIONAL),
-    NUMBER("max_md_age_ms", config_risk_t, max_md_age_ms, CYAML_FLAG_OPTIONAL),
-    NUMBER("max_open_orders_instrument", config_risk_t, max_open_orders_instrument, CYAML_FLAG_OPTIONAL),
-    NUMBER("max_open_orders_account", config_risk_t, max_open_orders_account, CYAML_FLAG_OPTIONAL),
-    NUMBER("orders_per_s", config_risk_t, orders_per_s, CYAML_FLAG_OPTIONAL),
-    NUMBER("messages_per_s", config_risk_t, messages_per_s, CYAML_FLAG_OPTIONAL),
-    NUMBER("concentration_bps", config_risk_t, concentration_bps, CYAML_FLAG_OPTIONAL),
-    CYAML_FIELD_END};
-static const cyaml_schema_value_t risk_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, config_risk_t, risk_fields)};
-
-/* libcyaml cannot tell an absent number from a written 0, but an absent pointer is NULL: sections are read as pointers.
+/* ---- one table a section: key, kind, default, range, meaning ------------------------------------------------------
  */
-typedef struct section {
-    int64_t *number[4];
-    char    *text[2];
-} section_t;
-#define SECTION_NUMBER(key, index) CYAML_FIELD_INT_PTR(key, OPT, section_t, number[index])
-#define SECTION_TEXT(key, index) TEXT(key, section_t, text[index], OPT)
+typedef enum kind {
+    KIND_TEXT,     /* judged elsewhere */
+    KIND_NAME,     /* 1 to 32 of letters, digits, - and _ */
+    KIND_CURRENCY, /* 1 to 8 of A-Z and digits */
+    KIND_WHOLE,    /* an int64_t in the struct; every other kind stays text */
+    KIND_POWER,    /* the same, a power of two */
+    KIND_DECIMAL,  /* low to high */
+    KIND_AMOUNT    /* above low, at most high */
+} kind_t;
 
-typedef struct config_file {
-    char             *instance;
-    section_t         engine, venue, market;
-    config_account_t *accounts;
-    unsigned          accounts_count;
-    char            **strategies;
-    unsigned          strategies_count;
-    config_risk_t    *risk;
-    unsigned          risk_count;
-} config_file_t;
-
-static const cyaml_schema_field_t engine_fields[] = {SECTION_NUMBER("epoch", 0), SECTION_NUMBER("orders_max", 1),
-                                                     SECTION_NUMBER("book_window_ticks", 2),
-                                                     SECTION_NUMBER("book_far_levels", 3), CYAML_FIELD_END};
-static const cyaml_schema_field_t venue_fields[]  = {SECTION_NUMBER("place_us", 0),    SECTION_NUMBER("cancel_us", 1),
-                                                     SECTION_NUMBER("report_us", 2),   SECTION_TEXT("maker_fee_bps", 0),
-                                                     SECTION_TEXT("taker_fee_bps", 1), CYAML_FIELD_END};
-static const cyaml_schema_field_t market_fields[] = {SECTION_NUMBER("seed", 0), SECTION_NUMBER("rate", 1),
-                                                     SECTION_NUMBER("seconds", 2), SECTION_NUMBER("instruments", 3),
-                                                     CYAML_FIELD_END};
-static const cyaml_schema_value_t text_schema     = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 512)};
-
-static const cyaml_schema_field_t config_fields[] = {
-    TEXT("instance", config_file_t, instance, OPT),
-    CYAML_FIELD_MAPPING("engine", CYAML_FLAG_OPTIONAL, config_file_t, engine, engine_fields),
-    CYAML_FIELD_SEQUENCE("accounts", OPT, config_file_t, accounts, &account_schema, 0, 64),
-    CYAML_FIELD_SEQUENCE("strategies", OPT, config_file_t, strategies, &text_schema, 0, CONFIG_STRATEGIES_MAX),
-    CYAML_FIELD_SEQUENCE("risk", OPT, config_file_t, risk, &risk_schema, 0, 64),
-    CYAML_FIELD_MAPPING("venue", CYAML_FLAG_OPTIONAL, config_file_t, venue, venue_fields),
-    CYAML_FIELD_MAPPING("market", CYAML_FLAG_OPTIONAL, config_file_t, market, market_fields),
-    CYAML_FIELD_END};
-static const cyaml_schema_value_t config_schema = {
-    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, config_file_t, config_fields)};
-
-static const cyaml_schema_field_t instrument_fields[] = {
-    TEXT("venue", config_instrument_t, venue, CYAML_FLAG_POINTER),
-    TEXT("market", config_instrument_t, market, CYAML_FLAG_POINTER),
-    TEXT("symbol", config_instrument_t, symbol, CYAML_FLAG_POINTER),
-    TEXT("settle", config_instrument_t, settle, CYAML_FLAG_POINTER),
-    NUMBER("px_exp", config_instrument_t, px_exp, CYAML_FLAG_DEFAULT),
-    NUMBER("qty_exp", config_instrument_t, qty_exp, CYAML_FLAG_DEFAULT),
-    NUMBER("money_exp", config_instrument_t, money_exp, CYAML_FLAG_OPTIONAL),
-    NUMBER("mult", config_instrument_t, mult, CYAML_FLAG_OPTIONAL),
-    TEXT("tick", config_instrument_t, tick, CYAML_FLAG_POINTER),
-    TEXT("lot", config_instrument_t, lot, CYAML_FLAG_POINTER),
-    TEXT("min_qty", config_instrument_t, min_qty, OPT),
-    TEXT("min_notional", config_instrument_t, min_notional, OPT),
-    CYAML_FIELD_END};
-static const cyaml_schema_value_t instrument_schema = {
-    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, config_instrument_t, instrument_fields)};
-static const cyaml_schema_field_t instruments_fields[] = {CYAML_FIELD_SEQUENCE("instruments", CYAML_FLAG_POINTER,
-                                                                               config_instruments_t, instruments,
-                                                                               &instrument_schema, 0, 100000),
-                                                          CYAML_FIELD_END};
-static const cyaml_schema_value_t instruments_schema   = {
-      CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, config_instruments_t, instruments_fields)};
-
-/* ---- the one table of scalar settings: default, range, meaning --------------------------------------------------- */
 typedef struct setting {
-    const char *section; /* "" = top level */
     const char *key;
-    size_t      offset; /* in config_t */
-    size_t      source; /* in config_file_t: the pointer */
-    int64_t     fallback, low, high;
+    size_t      offset; /* in the struct of the section */
+    kind_t      kind;
+    const char *fallback; /* NULL = must be written, "" = may be absent */
+    int64_t     low, high;
+    unsigned    places; /* of a decimal */
     const char *help;
 } setting_t;
 
-#define SET(section, index, key, fallback, low, high, help)                                                            \
+typedef struct section {
+    const char      *name;   /* "" = top level */
+    size_t           offset; /* in config_t */
+    const setting_t *settings;
+    unsigned         count;
+} section_t;
+
+#define SETTINGS_MAX 17
+#define AMOUNT_MAX 900000000000
+#define MULT_MAX 1000000000000
+#define SET(type, key, ...)                                                                                            \
     {                                                                                                                  \
-#section, #key, offsetof(config_t, section.key), offsetof(config_file_t, section.number[index]), fallback,     \
-            low, high, help                                                                                            \
+#key, offsetof(type, key), __VA_ARGS__                                                                         \
     }
-static const setting_t settings[] = {
-    SET(engine, 0, epoch, 1, 1, 4095, "epoch of client order ids; raised at every start of a live engine"),
-    SET(engine, 1, orders_max, 65536, 1024, 1 << 24, "rows of the order table (open ones and the newest closed ones)"),
-    SET(engine, 2, book_window_ticks, 65536, 64, 1 << 20,
-        "ticks a side near the touch that a book keeps flat; power of two"),
-    SET(engine, 3, book_far_levels, 32768, 64, 1 << 24, "levels a book can keep outside the window; power of two"),
-    SET(venue, 0, place_us, 2000, 0, 60000000, "decision to venue, on the feed's clock"),
-    SET(venue, 1, cancel_us, 2000, 0, 60000000, "the same for cancel and replace"),
-    SET(venue, 2, report_us, 1000, 0, 60000000, "venue to order state"),
-    SET(market, 0, seed, 42, 0, INT64_MAX, "of the generated market"),
-    SET(market, 1, rate, 20000, 1, 100000000, "messages a second of market time"),
-    SET(market, 2, seconds, 20, 1, 86400, "of market time"),
-    SET(market, 3, instruments, 8, 1, 8, "instruments of the generated market"),
+#define AMOUNT(key, places, help) SET(config_risk_t, key, KIND_AMOUNT, NULL, 0, AMOUNT_MAX, places, help)
+#define SECTION(name, offset, settings)                                                                                \
+    {                                                                                                                  \
+        name, offset, settings, sizeof settings / sizeof settings[0]                                                   \
+    }
+
+static const setting_t top_settings[] = {
+    SET(config_t, instance, KIND_NAME, "default", 1, 32, 0, "name of the run"),
 };
-#define SETTING_COUNT (sizeof settings / sizeof settings[0])
-
-static const struct {
-    const char *key;
-    size_t      offset; /* in config_risk_t */
-    int64_t     fallback, low, high;
-} risk_settings[] = {
-    {"collar_bps", offsetof(config_risk_t, collar_bps), 300, 1, 10000},
-    {"far_bps", offsetof(config_risk_t, far_bps), 5000, 1, 10000},
-    {"max_spread_bps", offsetof(config_risk_t, max_spread_bps), 500, 1, 10000},
-    {"max_md_age_ms", offsetof(config_risk_t, max_md_age_ms), 500, 1, 3600000},
-    {"max_open_orders_instrument", offsetof(config_risk_t, max_open_orders_instrument), 50, 1, 10000},
-    {"max_open_orders_account", offsetof(config_risk_t, max_open_orders_account), 500, 1, 100000},
-    {"orders_per_s", offsetof(config_risk_t, orders_per_s), 100, 1, 1024},
-    {"messages_per_s", offsetof(config_risk_t, messages_per_s), 250, 1, 1024},
-    {"concentration_bps", offsetof(config_risk_t, concentration_bps), 2500, 1, 10000},
+static const setting_t engine_settings[] = {
+    SET(config_engine_t, epoch, KIND_WHOLE, "1", 1, 4095, 0,
+        "epoch of client order ids; raised at every start of a live engine"),
+    SET(config_engine_t, orders_max, KIND_WHOLE, "65536", 1024, 1 << 24, 0,
+        "rows of the order table (open ones and the newest closed ones)"),
+    SET(config_engine_t, book_window_ticks, KIND_POWER, "65536", 64, 1 << 20, 0,
+        "ticks a side near the touch that a book keeps flat"),
+    SET(config_engine_t, book_far_levels, KIND_POWER, "32768", 64, 1 << 24, 0,
+        "levels a book can keep outside the window"),
+};
+static const setting_t venue_settings[] = {
+    SET(config_venue_t, place_us, KIND_WHOLE, "2000", 0, 60000000, 0, "decision to venue, on the feed's clock"),
+    SET(config_venue_t, cancel_us, KIND_WHOLE, "2000", 0, 60000000, 0, "the same for cancel and replace"),
+    SET(config_venue_t, report_us, KIND_WHOLE, "1000", 0, 60000000, 0, "venue to order state"),
+    SET(config_venue_t, maker_fee_bps, KIND_DECIMAL, "2", -1000, 1000, 4, "basis points of value, negative = rebate"),
+    SET(config_venue_t, taker_fee_bps, KIND_DECIMAL, "5", -1000, 1000, 4, "the same for the side that takes"),
+};
+static const setting_t market_settings[] = {
+    SET(config_market_t, seed, KIND_WHOLE, "42", 0, INT64_MAX, 0, "of the generated market"),
+    SET(config_market_t, rate, KIND_WHOLE, "20000", 1, 1000000, 0, "market events a second of market time"),
+    SET(config_market_t, seconds, KIND_WHOLE, "20", 1, 86400, 0, "of market time"),
+    SET(config_market_t, instruments, KIND_WHOLE, "8", 1, 8, 0, "instruments of the generated market"),
+};
+static const setting_t account_settings[] = {
+    SET(config_account_t, currency, KIND_CURRENCY, NULL, 1, 8, 0, "each at most once"),
+    SET(config_account_t, initial, KIND_AMOUNT, NULL, 0, AMOUNT_MAX, 4, "of the currency"),
+};
+static const setting_t risk_settings[] = {
+    SET(config_risk_t, currency, KIND_CURRENCY, NULL, 1, 8, 0, "each at most once; amounts below are in it"),
+    AMOUNT(max_order_value, 8, "of one order"),
+    AMOUNT(max_position_value, 8, "of a position in one instrument, long or short, at its first price"),
+    AMOUNT(max_open_value, 8, "of all open orders"),
+    AMOUNT(max_gross, 8, "sum of positions without sign"),
+    AMOUNT(max_net, 8, "sum of positions with sign"),
+    AMOUNT(max_day_loss, 8, "since the start of the day"),
+    AMOUNT(max_drawdown, 8, "from the highest equity"),
+    SET(config_risk_t, collar_bps, KIND_WHOLE, "300", 1, 10000, 0, "of a price through the other side"),
+    SET(config_risk_t, far_bps, KIND_WHOLE, "5000", 1, 10000, 0, "of a price away from the market"),
+    SET(config_risk_t, max_spread_bps, KIND_WHOLE, "500", 1, 10000, 0, "wider is no market"),
+    SET(config_risk_t, max_md_age_ms, KIND_WHOLE, "500", 1, 3600000, 0, "older market data is none"),
+    SET(config_risk_t, max_open_orders_instrument, KIND_WHOLE, "50", 1, 10000, 0, "of one instrument"),
+    SET(config_risk_t, max_open_orders_account, KIND_WHOLE, "500", 1, 100000, 0, "of the account"),
+    SET(config_risk_t, orders_per_s, KIND_WHOLE, "100", 1, 1024, 0, "new orders"),
+    SET(config_risk_t, messages_per_s, KIND_WHOLE, "250", 1, 1024, 0, "new orders and replaces"),
+    SET(config_risk_t, concentration_bps, KIND_WHOLE, "2500", 1, 10000, 0, "of one instrument in gross"),
+};
+static const setting_t instrument_settings[] = {
+    SET(config_instrument_t, venue, KIND_TEXT, NULL, 0, 0, 0, ""),
+    SET(config_instrument_t, market, KIND_TEXT, NULL, 0, 0, 0, ""),
+    SET(config_instrument_t, symbol, KIND_TEXT, NULL, 0, 0, 0, ""),
+    SET(config_instrument_t, settle, KIND_CURRENCY, NULL, 1, 8, 0, ""),
+    SET(config_instrument_t, px_exp, KIND_WHOLE, NULL, 0, 12, 0, ""),
+    SET(config_instrument_t, qty_exp, KIND_WHOLE, NULL, 0, 12, 0, ""),
+    SET(config_instrument_t, money_exp, KIND_WHOLE, "8", 0, 12, 0, ""),
+    SET(config_instrument_t, mult, KIND_WHOLE, "1", 1, MULT_MAX, 0, ""),
+    SET(config_instrument_t, tick, KIND_TEXT, NULL, 0, 0, 0, ""),
+    SET(config_instrument_t, lot, KIND_TEXT, NULL, 0, 0, 0, ""),
+    SET(config_instrument_t, min_qty, KIND_TEXT, "", 0, 0, 0, ""),
+    SET(config_instrument_t, min_notional, KIND_TEXT, "", 0, 0, 0, ""),
 };
 
-/* ---- loading ----------------------------------------------------------------------------------------------------- */
-typedef struct yaml_trail { /* libcyaml explains a failure in several log lines: kept, then made one sentence */
-    char   text[512];
-    size_t len;
-} yaml_trail_t;
+enum { TOP, ENGINE, VENUE, MARKET, SINGLE_COUNT, ACCOUNTS = SINGLE_COUNT, RISK, INSTRUMENTS, SECTION_COUNT };
+static const section_t sections[SECTION_COUNT] = {
+    [TOP]         = SECTION("", 0, top_settings),
+    [ENGINE]      = SECTION("engine", offsetof(config_t, engine), engine_settings),
+    [VENUE]       = SECTION("venue", offsetof(config_t, venue), venue_settings),
+    [MARKET]      = SECTION("market", offsetof(config_t, market), market_settings),
+    [ACCOUNTS]    = SECTION("accounts", 0, account_settings),
+    [RISK]        = SECTION("risk", 0, risk_settings),
+    [INSTRUMENTS] = SECTION("instruments", 0, instrument_settings),
+};
 
-static void yaml_log(cyaml_log_t level, void *ctx, const char *fmt, va_list args) __attribute__((format(printf, 3, 0)));
-static void yaml_log(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
-{
-    yaml_trail_t *trail = ctx;
-    char          line[256];
-    if (level < CYAML_LOG_ERROR || vsnprintf(line, sizeof line, fmt, args) < 0) {
-        return;
-    }
-    line[strcspn(line, "\n")] = '\0';
-    const char *text          = strncmp(line, "Load: ", 6) == 0 ? line + 6 : line;
-    if (strcmp(text, "Backtrace:") == 0) {
-        return;
-    }
-    while (*text == ' ') {
-        text++;
-    }
-    const int n =
-        snprintf(trail->text + trail->len, sizeof trail->text - trail->len, "%s%s", trail->len ? "; " : "", text);
-    if (n > 0 && (size_t)n < sizeof trail->text - trail->len) {
-        trail->len += (size_t)n;
-    }
-}
+/* ---- the files as libcyaml reads them: every setting is text at its index in the table; NULL = not written ----------
+ */
+typedef struct texts {
+    char *text[SETTINGS_MAX];
+} texts_t;
 
-static void yaml_config(cyaml_config_t *yaml, yaml_trail_t *trail)
-{
-    *yaml = (cyaml_config_t){.log_fn    = yaml_log,
-                             .log_ctx   = trail,
-                             .mem_fn    = cyaml_mem,
-                             .log_level = CYAML_LOG_ERROR,
-                             .flags     = CYAML_CFG_NO_ALIAS};
-}
+typedef struct config_file {
+    texts_t  single[SINGLE_COUNT];
+    texts_t *accounts, *risk;
+    char   **strategies;
+    unsigned accounts_count, risk_count, strategies_count;
+} config_file_t;
 
-/* The line of an unexpected key: libcyaml names the mapping that it stands in, which may begin far above. 0 = not
- * found. */
-static unsigned key_line(const char *file, const char *trail)
+typedef struct instruments_file {
+    texts_t *instruments;
+    unsigned instruments_count;
+} instruments_file_t;
+
+static cyaml_schema_field_t fields[SECTION_COUNT][SETTINGS_MAX + 1]; /* from the tables: fields_fill */
+
+#define OPT (CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER)
+#define MAPPING(index) CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, texts_t, fields[index])
+#define FIELD_SINGLE(key, index)                                                                                       \
+    CYAML_FIELD_MAPPING(key, CYAML_FLAG_OPTIONAL, config_file_t, single[index], fields[index])
+static const cyaml_schema_value_t text_schema       = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, 512)};
+static const cyaml_schema_value_t account_schema    = {MAPPING(ACCOUNTS)};
+static const cyaml_schema_value_t risk_schema       = {MAPPING(RISK)};
+static const cyaml_schema_value_t instrument_schema = {MAPPING(INSTRUMENTS)};
+static const cyaml_schema_field_t config_fields[]   = {
+      CYAML_FIELD_STRING_PTR("instance", OPT, config_file_t, single[TOP].text[0], 0, 64),
+      FIELD_SINGLE("engine", ENGINE),
+      FIELD_SINGLE("venue", VENUE),
+      FIELD_SINGLE("market", MARKET),
+      CYAML_FIELD_SEQUENCE("accounts", OPT, config_file_t, accounts, &account_schema, 0, 64),
+      CYAML_FIELD_SEQUENCE("strategies", OPT, config_file_t, strategies, &text_schema, 0, CONFIG_STRATEGIES_MAX),
+      CYAML_FIELD_SEQUENCE("risk", OPT, config_file_t, risk, &risk_schema, 0, 64),
+      CYAML_FIELD_END};
+static const cyaml_schema_field_t instruments_fields[] = {
+    CYAML_FIELD_SEQUENCE("instruments", CYAML_FLAG_POINTER, instruments_file_t, instruments, &instrument_schema, 0,
+                         CONFIG_INSTRUMENTS_MAX),
+    CYAML_FIELD_END};
+static const cyaml_schema_value_t config_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, config_file_t, config_fields)};
+static const cyaml_schema_value_t instruments_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, instruments_file_t, instruments_fields)};
+
+static void fields_fill(void)
 {
-    static const char marker[] = "Unexpected key: ";
-    const char       *key      = strstr(trail, marker);
-    char              line[1024];
-    unsigned          number = 0, found = 0;
-    FILE             *f = key ? fopen(file, "re") : NULL;
-    if (!f) {
-        return 0;
-    }
-    key += sizeof marker - 1;
-    const size_t len = strcspn(key, ";");
-    while (!found && fgets(line, sizeof line, f)) {
-        number++;
-        for (const char *at = line; !found && (at = memmem(at, strlen(at), key, len)); at++) {
-            const char after = at[len];
-            found = (at == line || strchr(" \t{,-\"'", at[-1])) && after && strchr(": \"'", after) ? number : 0;
+    for (unsigned s = 0; s < SECTION_COUNT; s++) {
+        for (unsigned i = 0; i < sections[s].count; i++) {
+            const setting_t   *setting = &sections[s].settings[i];
+            const cyaml_flag_e flags   = setting->fallback ? OPT : CYAML_FLAG_POINTER;
+            fields[s][i]               = (cyaml_schema_field_t){.key         = setting->key,
+                                                                .data_offset = (uint32_t)(i * sizeof(char *)),
+                                                                .value       = {CYAML_VALUE_STRING(flags, char, 0, 64)}};
         }
     }
-    fclose(f);
-    return found;
 }
 
-static err_t yaml_load(const char *file, const cyaml_schema_value_t *schema, void **out)
+/* ---- one value ----------------------------------------------------------------------------------------------------
+ */
+/* Digits only: decimal_parse alone takes 1e3 and 5.0 too. */
+static bool whole_parse(const char *text, int64_t *out)
 {
-    yaml_trail_t   trail = {0};
-    cyaml_config_t yaml;
-    yaml_config(&yaml, &trail);
-    if (access(file, R_OK) != 0) {
-        return err_set(ERR_NOT_FOUND, "%s: cannot be read", file);
+    const char *digits = text + (*text == '-');
+    return digits[strspn(digits, "0123456789")] == '\0' && decimal_parse(text, strlen(text), 0, out) == ERR_OK;
+}
+
+/* A decimal with at most so many places: the value in 10^-*scale, the finest scale that it fits. */
+static bool places_parse(const char *text, unsigned places, unsigned *scale, int64_t *out)
+{
+    err_t err = ERR_RANGE;
+    for (*scale = places + 1; err == ERR_RANGE && *scale > 0;) {
+        err = decimal_parse(text, strlen(text), --*scale, out);
     }
-    const cyaml_err_t rc = cyaml_load_file(file, &yaml, schema, out, NULL);
-    if (rc != CYAML_OK) {
-        *out                = NULL;
-        const unsigned line = key_line(file, trail.text);
-        err_set(ERR_CONFIG, "%s%s%s", cyaml_strerror(rc), trail.len ? ": " : "", trail.text);
-        return line ? err_wrap(ERR_CONFIG, "%s line %u", file, line) : err_wrap(ERR_CONFIG, "%s", file);
+    return err == ERR_OK;
+}
+
+/* Judge text and put it where it belongs in base. name: what the sentence calls it. */
+static err_t setting_take(const setting_t *s, const char *name, const char *text, void *base)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdefghijklmnopqrstuvwxyz-_";
+    const size_t      len       = strlen(text);
+    char             *to        = (char *)base + s->offset;
+    unsigned          scale     = 0;
+    int64_t           value     = 0;
+    if (s->kind == KIND_WHOLE || s->kind == KIND_POWER) {
+        if (!whole_parse(text, &value)) {
+            return err_set(ERR_CONFIG, "%s is \"%s\", which is no whole number; allowed are %" PRId64 " to %" PRId64,
+                           name, text, s->low, s->high);
+        }
+        if (value < s->low || value > s->high) {
+            return err_set(ERR_CONFIG, "%s is %" PRId64 ", allowed are %" PRId64 " to %" PRId64, name, value, s->low,
+                           s->high);
+        }
+        if (s->kind == KIND_POWER && (value & (value - 1))) {
+            return err_set(ERR_CONFIG, "%s is %" PRId64 ", which is no power of two", name, value);
+        }
+        memcpy(to, &value, sizeof value);
+        return ERR_OK;
     }
+    if (s->kind == KIND_DECIMAL || s->kind == KIND_AMOUNT) {
+        const bool    above  = s->kind == KIND_AMOUNT;
+        const bool    parsed = places_parse(text, s->places, &scale, &value);
+        const int64_t unit   = pow10_i64(scale);
+        if (!parsed || value < mul_i64(s->low, unit) + above || value > mul_i64(s->high, unit)) {
+            return err_set(ERR_CONFIG,
+                           "%s is \"%s\", allowed is a decimal %s %" PRId64 " up to %" PRId64 " with at most %u places",
+                           name, text, above ? "above" : "from", s->low, s->high, s->places);
+        }
+    }
+    if ((s->kind == KIND_NAME && (len < 1 || len > 32 || strspn(text, letters) != len)) ||
+        (s->kind == KIND_CURRENCY &&
+         (len < 1 || len > 8 || strspn(text, letters) < len || strpbrk(text, letters + 36)))) {
+        return err_set(ERR_CONFIG, "%s is \"%s\", allowed are %" PRId64 " to %" PRId64 " of %s", name, text, s->low,
+                       s->high, s->kind == KIND_NAME ? "letters, digits, - and _" : "A-Z and digits");
+    }
+    memcpy(to, &text, sizeof text);
     return ERR_OK;
 }
 
-static int64_t *setting_at(config_t *config, const setting_t *setting)
+/* ---- a section or an entry of a list ------------------------------------------------------------------------------
+ */
+static err_t at_line(err_t err, const char *file, const yaml_places_t *places, const char *section, unsigned entry,
+                     const char *key)
 {
-    return (int64_t *)(void *)((char *)config + setting->offset);
+    return err ? err_wrap(err, "%s line %u", file, yaml_line(places, section, entry, key)) : ERR_OK;
 }
 
-static err_t setting_check(const char *where, const setting_t *s, int64_t value)
+static err_t section_take(const section_t *section, const texts_t *texts, void *base, const char **key)
 {
-    if (value < s->low || value > s->high) {
-        return err_set(ERR_CONFIG, "%s: %s.%s is %" PRId64 ", allowed are %" PRId64 " to %" PRId64, where, s->section,
-                       s->key, value, s->low, s->high);
-    }
-    return ERR_OK;
-}
-
-static err_t settings_from_env(config_t *config)
-{
-    for (size_t i = 0; i < SETTING_COUNT; i++) {
-        const setting_t *s        = &settings[i];
-        char             name[64] = "HWAL_";
-        const char      *parts[]  = {s->section, "_", s->key};
-        size_t           n        = 5;
-        for (size_t p = 0; p < 3; p++) {
-            for (const char *c = parts[p]; *c && n + 1 < sizeof name; c++) {
-                name[n++] = (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
-            }
-        }
-        name[n]          = '\0';
-        const char *text = getenv(name);
-        if (!text) {
-            continue;
-        }
-        int64_t value;
-        if (decimal_parse(text, strlen(text), 0, &value) != ERR_OK) {
-            return err_set(ERR_CONFIG, "environment: %s=\"%s\" is not a whole number", name, text);
-        }
-        const err_t err = setting_check(name, s, value);
+    for (unsigned i = 0; i < section->count; i++) {
+        const setting_t *s    = &section->settings[i];
+        const char      *text = texts && texts->text[i] ? texts->text[i] : s->fallback;
+        char             name[64];
+        snprintf(name, sizeof name, "%s%s%s", section->name, *section->name ? "." : "", s->key);
+        *key            = s->key;
+        const err_t err = text && (*text || text != s->fallback) ? setting_take(s, name, text, base) : ERR_OK;
         if (err) {
             return err;
         }
-        *setting_at(config, s) = value;
     }
     return ERR_OK;
 }
 
-static err_t decimal_check(const char *file, const char *key, const char *text, unsigned exp)
+/* A list whose entries begin with their currency, each once. */
+static err_t list_take(const char *file, const yaml_places_t *places, const section_t *section, const texts_t *texts,
+                       unsigned count, size_t size, void **out)
 {
-    int64_t     value;
-    const err_t err = text ? decimal_parse(text, strlen(text), exp, &value) : ERR_PARSE;
-    return err ? err_set(ERR_CONFIG, "%s: %s: \"%s\" is not a decimal with at most %u places", file, key,
-                         text ? text : "", exp)
-               : ERR_OK;
+    char *base = calloc(count ? count : 1, size);
+    *out       = base;
+    if (!base) {
+        return err_set(ERR_LIMIT, "%s: out of memory", file);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        const char *key;
+        err_t       err = section_take(section, &texts[i], base + i * size, &key);
+        for (unsigned k = 0; !err && k < i; k++) {
+            key = "currency";
+            err = strcmp(texts[k].text[0], texts[i].text[0]) == 0
+                      ? err_set(ERR_CONFIG, "%s.currency %s is there twice", section->name, texts[i].text[0])
+                      : ERR_OK;
+        }
+        if (err) {
+            return at_line(err, file, places, section->name, i, key);
+        }
+    }
+    return ERR_OK;
 }
 
-/* The values that the grammar of the file cannot check. Risk numbers exclude 0, so there 0 means "not written". */
-static err_t config_check(const char *file, config_t *c)
+/* ---- environment --------------------------------------------------------------------------------------------------
+ */
+static void env_name(const section_t *section, const setting_t *s, char out[64])
 {
-    err_t err;
-    for (unsigned i = 0; i < c->accounts_count; i++) {
-        if (strlen(c->accounts[i].currency) > 8) {
-            return err_set(ERR_CONFIG, "%s: accounts: currency \"%s\" has more than 8 letters", file,
-                           c->accounts[i].currency);
-        }
-        if ((err = decimal_check(file, "accounts.initial", c->accounts[i].initial, 4))) {
-            return err;
-        }
+    snprintf(out, 64, "HWAL_%s%s%s", section->name, *section->name ? "_" : "", s->key);
+    for (char *c = out; *c; c++) {
+        *c = (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
     }
-    for (unsigned i = 0; i < c->risk_count; i++) {
-        config_risk_t *r         = &c->risk[i];
-        char *const    amounts[] = {r->max_order_value, r->max_position_value, r->max_open_value, r->max_gross,
-                                    r->max_net,         r->max_day_loss,       r->max_drawdown};
-        for (size_t k = 0; k < sizeof amounts / sizeof amounts[0]; k++) {
-            if ((err = decimal_check(file, "risk", amounts[k], 8))) {
-                return err;
+}
+
+/* One "NAME=value" of the environment; others' variables are left alone. */
+static err_t variable_take(config_t *c, const char *variable)
+{
+    char         name[64];
+    const size_t len  = strcspn(variable, "=");
+    bool         ours = false;
+    for (unsigned i = 0; i < SINGLE_COUNT; i++) {
+        const section_t *section = &sections[i];
+        for (unsigned k = 0; k < section->count; k++) {
+            env_name(section, &section->settings[k], name);
+            if (strlen(name) == len && memcmp(name, variable, len) == 0) {
+                const err_t err = setting_take(&section->settings[k], name, variable + len + (variable[len] == '='),
+                                               (char *)c + section->offset);
+                return err ? err_wrap(err, "environment") : ERR_OK;
             }
         }
-        for (size_t k = 0; k < sizeof risk_settings / sizeof risk_settings[0]; k++) {
-            int64_t *value = (int64_t *)(void *)((char *)r + risk_settings[k].offset);
-            *value         = *value ? *value : risk_settings[k].fallback;
-            if (*value < risk_settings[k].low || *value > risk_settings[k].high) {
-                return err_set(ERR_CONFIG, "%s: risk.%s is %" PRId64 ", allowed are %" PRId64 " to %" PRId64, file,
-                               risk_settings[k].key, *value, risk_settings[k].low, risk_settings[k].high);
-            }
-        }
+        env_name(section, &(setting_t){.key = ""}, name);
+        ours |= *section->name && strncmp(variable, name, strlen(name)) == 0;
     }
-    for (size_t i = 0; i < SETTING_COUNT; i++) {
-        if ((err = setting_check(file, &settings[i], *setting_at(c, &settings[i])))) {
-            return err;
-        }
+    return ours ? err_set(ERR_CONFIG, "environment: %.*s is no setting; `hwal config show` prints them", (int)len,
+                          variable)
+                : ERR_OK;
+}
+
+/* ---- the run's settings -------------------------------------------------------------------------------------------
+ */
+static err_t strategies_check(const char *file, const yaml_places_t *places, const config_file_t *raw)
+{
+    engine_strategy_cfg_t parsed[CONFIG_STRATEGIES_MAX];
+    uint32_t              index;
+    const err_t err = strategy_specs_parse((const char *const *)raw->strategies, raw->strategies_count, parsed, &index);
+    return at_line(err, file, places, "strategies", index, "");
+}
+
+static err_t file_take(config_t *c, const char *file, const yaml_places_t *places, const config_file_t *raw)
+{
+    err_t err = ERR_OK;
+    for (unsigned i = 0; !err && i < SINGLE_COUNT; i++) {
+        const char *key;
+        err = section_take(&sections[i], raw ? &raw->single[i] : NULL, (char *)c + sections[i].offset, &key);
+        err = at_line(err, file, places, sections[i].name, 0, key);
     }
-    const int64_t powers[] = {c->engine.book_window_ticks, c->engine.book_far_levels};
-    for (size_t i = 0; i < 2; i++) {
-        if (powers[i] & (powers[i] - 1)) {
-            return err_set(ERR_CONFIG, "%s: engine.book_%s is %" PRId64 ", which is no power of two", file,
-                           i ? "far_levels" : "window_ticks", powers[i]);
-        }
-    }
-    if ((err = decimal_check(file, "venue.maker_fee_bps", c->venue.maker_fee_bps, 4)) ||
-        (err = decimal_check(file, "venue.taker_fee_bps", c->venue.taker_fee_bps, 4))) {
+    if (err || !raw) {
         return err;
     }
-    return ERR_OK;
+    void *accounts = NULL, *risk = NULL;
+    err = list_take(file, places, &sections[ACCOUNTS], raw->accounts, raw->accounts_count, sizeof *c->accounts,
+                    &accounts);
+    err = err ? err : list_take(file, places, &sections[RISK], raw->risk, raw->risk_count, sizeof *c->risk, &risk);
+    c->accounts         = accounts;
+    c->accounts_count   = raw->accounts_count;
+    c->risk             = risk;
+    c->risk_count       = raw->risk_count;
+    c->strategies       = raw->strategies;
+    c->strategies_count = raw->strategies_count;
+    return err ? err : strategies_check(file, places, raw);
 }
 
 err_t config_load(const char *file, config_t **out)
 {
-    config_file_t *raw = NULL;
-    err_t          err = file ? yaml_load(file, &config_schema, (void **)&raw) : ERR_OK;
-    *out               = NULL;
-    if (err) {
-        return err;
-    }
-    config_t *c = calloc(1, sizeof *c);
+    yaml_places_t places = {0};
+    config_t     *c      = calloc(1, sizeof *c);
+    *out                 = NULL;
     if (!c) {
         return err_set(ERR_LIMIT, "config: out of memory");
     }
-    *c = (config_t){.instance = "default", .venue = {.maker_fee_bps = "2", .taker_fee_bps = "5"}, .file = raw};
-    for (size_t i = 0; i < SETTING_COUNT; i++) {
-        int64_t *const *written = raw ? (int64_t *const *)(const void *)((const char *)raw + settings[i].source) : NULL;
-        *setting_at(c, &settings[i]) = written && *written ? **written : settings[i].fallback;
-    }
-    if (raw) {
-        c->instance            = raw->instance ? raw->instance : c->instance;
-        c->venue.maker_fee_bps = raw->venue.text[0] ? raw->venue.text[0] : c->venue.maker_fee_bps;
-        c->venue.taker_fee_bps = raw->venue.text[1] ? raw->venue.text[1] : c->venue.taker_fee_bps;
-        c->accounts            = raw->accounts;
-        c->accounts_count      = raw->accounts_count;
-        c->strategies          = raw->strategies;
-        c->strategies_count    = raw->strategies_count;
-        c->risk                = raw->risk;
-        c->risk_count          = raw->risk_count;
-    }
-    err = settings_from_env(c);
-    if (!err) {
-        err = config_check(file ? file : "defaults", c);
+    fields_fill();
+    err_t err = file ? yaml_load(file, &config_schema, &c->file, &places) : ERR_OK;
+    err       = err ? err : file_take(c, file, &places, c->file);
+    yaml_places_free(&places);
+    for (char **variable = environ; !err && variable && *variable; variable++) {
+        err = variable_take(c, *variable);
     }
     if (err) {
         config_free(c);
@@ -381,26 +392,12 @@ err_t config_load(const char *file, config_t **out)
 
 void config_free(config_t *config)
 {
-    yaml_trail_t   trail = {0};
-    cyaml_config_t yaml;
     if (config) {
-        yaml_config(&yaml, &trail);
-        cyaml_free(&yaml, &config_schema, config->file, 0);
+        cyaml_free(&yaml_cfg, &config_schema, config->file, 0);
+        free(config->accounts);
+        free(config->risk);
         free(config);
     }
-}
-
-err_t config_instruments_load(const char *file, config_instruments_t **out)
-{
-    return yaml_load(file, &instruments_schema, (void **)out);
-}
-
-void config_instruments_free(config_instruments_t *list)
-{
-    yaml_trail_t   trail = {0};
-    cyaml_config_t yaml;
-    yaml_config(&yaml, &trail);
-    cyaml_free(&yaml, &instruments_schema, list, 0);
 }
 
 bool config_path(const char *name, char *out, size_t cap)
@@ -426,95 +423,187 @@ bool config_path(const char *name, char *out, size_t cap)
     return access(out, R_OK) == 0;
 }
 
-static err_t entry_decimal(const config_instrument_t *e, const char *key, const char *text, int64_t exp,
-                           int64_t fallback, int64_t *out)
+/* ---- instruments --------------------------------------------------------------------------------------------------
+ */
+static err_t entry_decimal(const char *key, const char *text, int64_t exp, int64_t fallback, int64_t *out)
 {
     *out = fallback;
-    if (!text) {
-        return ERR_OK;
-    }
-    if (decimal_parse(text, strlen(text), (unsigned)exp, out) != ERR_OK) {
-        return err_set(ERR_CONFIG, "%s %s: %s \"%s\" is not a decimal with at most %" PRId64 " places", e->venue,
-                       e->symbol, key, text, exp);
-    }
-    return ERR_OK;
+    return !text || decimal_parse(text, strlen(text), (unsigned)exp, out) == ERR_OK
+               ? ERR_OK
+               : err_set(ERR_CONFIG, "%s \"%s\" is not a decimal with at most %" PRId64 " places", key, text, exp);
 }
 
-err_t config_instrument(const config_instrument_t *e, uint16_t venue_id, instrument_t *out)
+/* key: of the entry, which the sentence is about; "" = several together. */
+static err_t instrument_build(const config_instrument_t *e, uint16_t venue_id, instrument_t *out, const char **key)
 {
     static const struct {
         const char       *name;
         instrument_kind_t kind;
     } markets[]           = {{"spot", INSTRUMENT_SPOT}, {"usdm", INSTRUMENT_LINEAR}, {"coinm", INSTRUMENT_INVERSE}};
-    instrument_def_t def  = {.venue_id = venue_id};
+    instrument_def_t def  = {.venue_id  = venue_id,
+                             .px_exp    = (int8_t)e->px_exp,
+                             .qty_exp   = (int8_t)e->qty_exp,
+                             .money_exp = (int8_t)e->money_exp,
+                             .mult      = e->mult};
     tick_band_t      band = {0};
     for (size_t i = 0; i < 3; i++) {
         if (strcmp(e->market, markets[i].name) == 0) {
             def.kind = (uint8_t)markets[i].kind;
         }
     }
+    for (unsigned i = 0; i < sections[INSTRUMENTS].count; i++) { /* for entries that come from no file */
+        const setting_t *s = &instrument_settings[i];
+        int64_t          value;
+        memcpy(&value, (const char *)e + s->offset, sizeof value);
+        if (s->kind == KIND_WHOLE && (value < s->low || value > s->high)) {
+            *key = s->key;
+            return err_set(ERR_CONFIG, "%s is %" PRId64 ", allowed are %" PRId64 " to %" PRId64, s->key, value, s->low,
+                           s->high);
+        }
+    }
+    *key = "market";
     if (!def.kind) {
-        return err_set(ERR_CONFIG, "%s %s: market \"%s\" is none of spot, usdm, coinm", e->venue, e->symbol, e->market);
+        return err_set(ERR_CONFIG, "market \"%s\" is none of spot, usdm, coinm", e->market);
     }
-    const int64_t money_exp = e->money_exp ? e->money_exp : 8;
-    if (e->px_exp < 0 || e->px_exp > 12 || e->qty_exp < 0 || e->qty_exp > 12 || money_exp < 0 || money_exp > 12) {
-        return err_set(ERR_CONFIG, "%s %s: px_exp, qty_exp and money_exp must be 0 to 12", e->venue, e->symbol);
+    *key = "venue";
+    if (!venue_codec_find(e->venue)) {
+        return err_set(ERR_CONFIG, "venue \"%s\" is not known here", e->venue);
     }
-    def.px_exp    = (int8_t)e->px_exp;
-    def.qty_exp   = (int8_t)e->qty_exp;
-    def.money_exp = (int8_t)money_exp;
-    def.mult      = e->mult ? e->mult : 1;
-    if (strlen(e->settle) > 8) {
-        return err_set(ERR_CONFIG, "%s %s: settle \"%s\" has more than 8 letters", e->venue, e->symbol, e->settle);
+    const struct {
+        const char *key, *text;
+        int64_t     exp, fallback, *out;
+    } decimals[] = {{"tick", e->tick, e->px_exp, 1, &band.tick},
+                    {"lot", e->lot, e->qty_exp, 1, &def.lot},
+                    {"min_qty", e->min_qty, e->qty_exp, 0, &def.min_qty},
+                    {"min_notional", e->min_notional, e->money_exp, 0, &def.min_notional}};
+    for (size_t i = 0; i < sizeof decimals / sizeof decimals[0]; i++) {
+        *key            = decimals[i].key;
+        const err_t err = entry_decimal(*key, decimals[i].text, decimals[i].exp, decimals[i].fallback, decimals[i].out);
+        if (err) {
+            return err;
+        }
     }
+    *key           = "";
+    def.min_qty    = e->min_qty ? def.min_qty : def.lot;
     def.settle_ccy = ccy_pack(e->settle);
-    err_t err;
-    if ((err = entry_decimal(e, "tick", e->tick, e->px_exp, 1, &band.tick)) ||
-        (err = entry_decimal(e, "lot", e->lot, e->qty_exp, 1, &def.lot)) ||
-        (err = entry_decimal(e, "min_qty", e->min_qty, e->qty_exp, def.lot, &def.min_qty)) ||
-        (err = entry_decimal(e, "min_notional", e->min_notional, money_exp, 0, &def.min_notional))) {
+    return instrument_init(out, &def, e->symbol, &band, 1) ? ERR_CONFIG : ERR_OK;
+}
+
+err_t config_instrument(const config_instrument_t *e, uint16_t venue_id, instrument_t *out)
+{
+    const char *key;
+    const err_t err = instrument_build(e, venue_id, out, &key);
+    return err ? err_wrap(err, "%s %s", e->venue, e->symbol) : ERR_OK;
+}
+
+static err_t entry_take(config_instruments_t *list, const texts_t *texts, unsigned index, const char **key)
+{
+    config_instrument_t *e   = &list->instruments[index];
+    err_t                err = section_take(&sections[INSTRUMENTS], texts, e, key);
+    instrument_t         ins;
+    err = err ? err : instrument_build(e, 1, &ins, key);
+    for (unsigned k = 0; !err && k < index; k++) {
+        const config_instrument_t *other = &list->instruments[k];
+        if (strcmp(other->symbol, e->symbol) == 0 && strcmp(other->market, e->market) == 0 &&
+            strcmp(other->venue, e->venue) == 0) {
+            *key = "symbol";
+            err  = err_set(ERR_CONFIG, "market %s has it twice, first as entry %u", e->market, k + 1);
+        }
+    }
+    return err ? err_wrap(err, "%s %s", texts->text[0], texts->text[2]) : ERR_OK; /* venue, symbol */
+}
+
+err_t config_instruments_load(const char *file, config_instruments_t **out)
+{
+    yaml_places_t         places = {0};
+    config_instruments_t *list   = calloc(1, sizeof *list);
+    *out                         = NULL;
+    if (!list) {
+        return err_set(ERR_LIMIT, "%s: out of memory", file);
+    }
+    fields_fill();
+    err_t err = yaml_load(file, &instruments_schema, &list->file, &places);
+    if (!err) {
+        const instruments_file_t *raw = list->file;
+        list->instruments_count       = raw->instruments_count;
+        list->instruments             = calloc(raw->instruments_count + 1, sizeof *list->instruments);
+        err                           = list->instruments ? ERR_OK : err_set(ERR_LIMIT, "%s: out of memory", file);
+        for (unsigned i = 0; !err && i < raw->instruments_count; i++) {
+            const char *key;
+            err = entry_take(list, &raw->instruments[i], i, &key);
+            err = at_line(err, file, &places, "instruments", i, key);
+        }
+    }
+    yaml_places_free(&places);
+    if (err) {
+        config_instruments_free(list);
         return err;
     }
-    if ((err = instrument_init(out, &def, e->symbol, &band, 1))) {
-        return err_wrap(ERR_CONFIG, "%s", e->venue);
-    }
+    *out = list;
     return ERR_OK;
+}
+
+void config_instruments_free(config_instruments_t *list)
+{
+    if (list) {
+        cyaml_free(&yaml_cfg, &instruments_schema, list->file, 0);
+        free(list->instruments);
+        free(list);
+    }
+}
+
+/* ---- showing ------------------------------------------------------------------------------------------------------
+ */
+/* base NULL = nothing is written: the keys as comments, with their defaults. */
+static void section_print(const section_t *section, const char *first, const char *indent, const void *base)
+{
+    for (unsigned i = 0; i < section->count; i++) {
+        const setting_t *s     = &section->settings[i];
+        const char      *text  = s->fallback ? s->fallback : "...";
+        const bool       whole = s->kind == KIND_WHOLE || s->kind == KIND_POWER;
+        const char      *range = s->kind == KIND_NAME       ? " of letters, digits, - and _"
+                                 : s->kind == KIND_CURRENCY ? " of A-Z and digits"
+                                 : s->kind == KIND_POWER    ? ", power of two"
+                                                            : "";
+        char             number[32];
+        if (base && whole) {
+            int64_t value;
+            memcpy(&value, (const char *)base + s->offset, sizeof value);
+            snprintf(number, sizeof number, "%" PRId64, value);
+            text = number;
+        } else if (base) {
+            memcpy(&text, (const char *)base + s->offset, sizeof text);
+        }
+        const char *quote = whole ? "" : "\"";
+        printf("%s%s: %s%s%s # %s%" PRId64 " to %" PRId64 "%s: %s\n", i ? indent : first, s->key, quote, text, quote,
+               s->kind == KIND_AMOUNT ? "above " : "", s->low, s->high, range, s->help);
+    }
+}
+
+static void list_print(const section_t *section, const void *entries, unsigned count, size_t size)
+{
+    printf(count ? "%s:\n" : "# %s: # none written; an entry has\n", section->name);
+    for (unsigned i = 0; i < count; i++) {
+        section_print(section, "  - ", "    ", (const char *)entries + i * size);
+    }
+    if (count == 0) {
+        section_print(section, "#   - ", "#     ", NULL);
+    }
 }
 
 void config_print(const config_t *c)
 {
-    printf("instance: %s\n", c->instance);
-    const char *section = "";
-    for (size_t i = 0; i < SETTING_COUNT; i++) {
-        const setting_t *s = &settings[i];
-        if (strcmp(section, s->section) != 0) {
-            printf("%s:\n", section = s->section);
+    for (unsigned i = 0; i < SINGLE_COUNT; i++) {
+        const char *indent = *sections[i].name ? "  " : "";
+        if (*sections[i].name) {
+            printf("%s:\n", sections[i].name);
         }
-        const int64_t value = *(const int64_t *)(const void *)((const char *)c + s->offset);
-        printf("  %s: %" PRId64 " # %" PRId64 " to %" PRId64 ": %s\n", s->key, value, s->low, s->high, s->help);
-        if (strcmp(s->key, "report_us") == 0) {
-            printf("  maker_fee_bps: \"%s\" # basis points of value, negative = rebate\n", c->venue.maker_fee_bps);
-            printf("  taker_fee_bps: \"%s\"\n", c->venue.taker_fee_bps);
-        }
+        section_print(&sections[i], indent, indent, (const char *)c + sections[i].offset);
     }
-    for (unsigned i = 0; i < c->accounts_count; i++) {
-        printf("%s  - { currency: %s, initial: \"%s\" }\n", i ? "" : "accounts:\n", c->accounts[i].currency,
-               c->accounts[i].initial);
-    }
+    list_print(&sections[ACCOUNTS], c->accounts, c->accounts_count, sizeof *c->accounts);
+    printf(c->strategies_count ? "strategies:\n" : "# strategies: # none written; NAME or NAME:key=value,...\n");
     for (unsigned i = 0; i < c->strategies_count; i++) {
-        printf("%s  - \"%s\"\n", i ? "" : "strategies:\n", c->strategies[i]);
+        printf("  - \"%s\"\n", c->strategies[i]);
     }
-    for (unsigned i = 0; i < c->risk_count; i++) {
-        const config_risk_t *r = &c->risk[i];
-        printf("%s  - currency: %s\n    max_order_value: \"%s\"\n    max_position_value: \"%s\"\n    max_open_value: "
-               "\"%s\"\n"
-               "    max_gross: \"%s\"\n    max_net: \"%s\"\n    max_day_loss: \"%s\"\n    max_drawdown: \"%s\"\n",
-               i ? "" : "risk:\n", r->currency, r->max_order_value, r->max_position_value, r->max_open_value,
-               r->max_gross, r->max_net, r->max_day_loss, r->max_drawdown);
-        for (size_t k = 0; k < sizeof risk_settings / sizeof risk_settings[0]; k++) {
-            printf("    %s: %" PRId64 " # %" PRId64 " to %" PRId64 "\n", risk_settings[k].key,
-                   *(const int64_t *)(const void *)((const char *)r + risk_settings[k].offset), risk_settings[k].low,
-                   risk_settings[k].high);
-        }
-    }
+    list_print(&sections[RISK], c->risk, c->risk_count, sizeof *c->risk);
 }

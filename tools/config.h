@@ -2,21 +2,27 @@
  *
  *   defaults  <  file (--config)  <  HWAL_<SECTION>_<KEY> in the environment  <  command line
  *
- * Two files: the run's settings (configs/demo.yaml shows them all) and configs/instruments.yaml, the instruments that a
- * capture does not describe by itself. An unknown key, a bad value or a number out of its range is an error that names
- * file, line, key and limit; nothing starts then. Amounts are decimal text ("0.25"), read exactly.
+ * Two files: the run's settings (`hwal config show` prints them all) and configs/instruments.yaml, the instruments that
+ * a capture does not describe by itself. An unknown key, a bad value or a number out of its range is an error that
+ * names file, line, key and limit; nothing starts then. Numbers are plain decimal text ("0.25"), read exactly: 1.5 or
+ * 0x10 is no whole number. The environment has the sections engine, venue and market, and HWAL_INSTANCE; a variable of
+ * one of these sections that is no setting is an error too.
  *
- * Owner    the caller; config_free gives it back. Cold: allocates (libcyaml). One thread. */
+ * Owner    the caller; config_free gives it back. Texts of the environment stay in the environment. Cold: allocates
+ *          (libcyaml). One thread.
+ * Limits   64 accounts, 64 limit sets, CONFIG_STRATEGIES_MAX strategies, CONFIG_INSTRUMENTS_MAX instruments; a text has
+ *          64 bytes, a strategy 512. */
 #pragma once
 
 #include "core/ref/instrument.h"
 #include "core/types/err.h"
 
 #define CONFIG_STRATEGIES_MAX 16u
+#define CONFIG_INSTRUMENTS_MAX 10000u
 
 typedef struct config_account {
     char *currency;
-    char *initial; /* decimal */
+    char *initial; /* decimal, at most 4 places */
 } config_account_t;
 
 typedef struct config_risk { /* one limit set a currency; amounts in it, decimal text */
@@ -49,7 +55,7 @@ typedef struct config_venue { /* the simulated venue */
 
 typedef struct config_market { /* the generated market of `hwal run` */
     int64_t seed;
-    int64_t rate;    /* messages a second of market time */
+    int64_t rate;    /* market events a second of market time */
     int64_t seconds; /* of market time */
     int64_t instruments;
 } config_market_t;
@@ -62,7 +68,7 @@ typedef struct config_engine {
 } config_engine_t;
 
 typedef struct config {
-    const char       *instance;
+    const char       *instance; /* 1 to 32 of letters, digits, - and _ */
     config_engine_t   engine;
     config_account_t *accounts;
     unsigned          accounts_count;
@@ -93,13 +99,15 @@ typedef struct config_instrument { /* one entry of instruments.yaml */
 typedef struct config_instruments {
     config_instrument_t *instruments;
     unsigned             instruments_count;
+    void                *file; /* as in config_t */
 } config_instruments_t;
 
-/* config_load: file NULL = defaults and environment only. On failure *out is NULL and err_msg says what and where. */
+/* config_load: file NULL = defaults and environment only. ERR_NOT_FOUND, ERR_IO or ERR_CONFIG: *out is NULL and err_msg
+ * says what and where. */
 err_t config_load(const char *file, config_t **out);
 void  config_free(config_t *config);
 
-/* config_instruments_load: a missing file is ERR_NOT_FOUND. */
+/* config_instruments_load: as config_load. Every entry is one that config_instrument takes, none is there twice. */
 err_t config_instruments_load(const char *file, config_instruments_t **out);
 void  config_instruments_free(config_instruments_t *list);
 
@@ -107,8 +115,8 @@ void  config_instruments_free(config_instruments_t *list);
  * false when in neither place. */
 bool config_path(const char *name, char *out, size_t cap);
 
-/* config_instrument: build a definition from an entry. ERR_CONFIG names symbol, field and value. */
+/* config_instrument: build a definition from an entry. ERR_CONFIG names venue, symbol, field and value. */
 err_t config_instrument(const config_instrument_t *entry, uint16_t venue_id, instrument_t *out);
 
-/* config_print: every setting in force with its range and meaning, as YAML comments and values, to stdout. */
+/* config_print: every setting in force with its range and meaning, as YAML that config_load takes, to stdout. */
 void config_print(const config_t *config);

@@ -33,27 +33,12 @@ static bool lists_instruments(const char *file)
     return found;
 }
 
-static err_t check_instruments(const char *file)
-{
-    config_instruments_t *list = NULL;
-    err_t                 err  = config_instruments_load(file, &list);
-    for (unsigned i = 0; !err && i < list->instruments_count; i++) {
-        instrument_t ins;
-        err = config_instrument(&list->instruments[i], 1, &ins);
-        if (err) {
-            err_wrap(err, "%s: entry %u", file, i + 1);
-        }
-    }
-    if (list) {
-        config_instruments_free(list);
-    }
-    return err;
-}
-
 static int check(const char *file)
 {
-    config_t   *config = NULL;
-    const err_t err    = lists_instruments(file) ? check_instruments(file) : config_load(file, &config);
+    config_t             *config = NULL;
+    config_instruments_t *list   = NULL;
+    const err_t err = lists_instruments(file) ? config_instruments_load(file, &list) : config_load(file, &config);
+    config_instruments_free(list);
     config_free(config);
     if (err) {
         return command_error("config", EXIT_FINDING, "%s", err_msg());
@@ -64,8 +49,13 @@ static int check(const char *file)
 
 int command_config(int argc, char **argv)
 {
-    if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        return usage(stdout);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            return usage(stdout);
+        }
+        if (argv[i][0] == '-') {
+            return command_error("config", EXIT_USAGE, "%s: no such option (--help)", argv[i]);
+        }
     }
     if (argc >= 2 && strcmp(argv[1], "check") == 0) {
         static const char *const defaults[] = {"demo.yaml", "instruments.yaml"};

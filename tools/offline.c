@@ -7,6 +7,7 @@
 #include <x86intrin.h>
 
 #include "core/types/decimal.h"
+#include "tools/strategy_spec.h"
 
 #define TENANT_ID 1u
 #define TICK_NS (100 * NS_PER_MS)
@@ -17,8 +18,11 @@
 /* ---- memory: everything once, touched ---------------------------------------------------------------------------- */
 static void *take(offline_t *run, size_t align, size_t bytes)
 {
-    const size_t a   = align < 64 ? 64 : align;
-    void        *mem = bytes ? aligned_alloc(a, (bytes + a - 1) & ~(a - 1)) : NULL;
+    const size_t a = align < 64 ? 64 : align;
+    if (bytes == 0) {
+        return NULL; /* a footprint that refused: its sentence stands */
+    }
+    void *mem = aligned_alloc(a, (bytes + a - 1) & ~(a - 1));
     if (!mem) {
         err_set(ERR_LIMIT, "out of memory: %zu bytes", bytes);
         return NULL;
@@ -191,46 +195,12 @@ static err_t limits_at_price(offline_t *run, uint32_t id, int64_t px)
     return err;
 }
 
-/* ---- strategies: "name:key=value,key=value" ---------------------------------------------------------------------- */
-static err_t strategy_parse(const char *spec, engine_strategy_cfg_t *out)
-{
-    char         name[32] = {0};
-    const char  *colon    = strchr(spec, ':');
-    const size_t len      = colon ? (size_t)(colon - spec) : strlen(spec);
-    if (len < sizeof name) {
-        memcpy(name, spec, len);
-    }
-    *out = (engine_strategy_cfg_t){.ops = strategy_find(name)};
-    if (!out->ops) {
-        char known[256] = "";
-        for (uint32_t i = 0; strategy_at(i); i++) {
-            snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", strategy_at(i)->name);
-        }
-        return err_set(ERR_CONFIG, "strategy \"%.*s\": there are %s", (int)len, spec, known);
-    }
-    if (colon && strcmp(colon + 1, "help") == 0) {
-        return err_set(ERR_CONFIG, "strategy %s: %s", name, out->ops->help);
-    }
-    for (const char *at = colon ? colon + 1 : ""; *at;) {
-        strategy_param_t *p      = &out->cfg.params[out->cfg.param_count];
-        const char       *equals = strchr(at, '='), *end = at + strcspn(at, ",");
-        if (out->cfg.param_count == STRATEGY_PARAMS_MAX || !equals || equals > end ||
-            (size_t)(equals - at) >= sizeof p->name ||
-            decimal_parse(equals + 1, (size_t)(end - equals - 1), 0, &p->value) != ERR_OK) {
-            return err_set(ERR_CONFIG, "strategy %s: \"%.*s\" is no key=whole-number (at most %u of them)", name,
-                           (int)(end - at), at, STRATEGY_PARAMS_MAX);
-        }
-        memcpy(p->name, at, (size_t)(equals - at));
-        out->cfg.param_count++;
-        at = *end ? end + 1 : end;
-    }
-    return ERR_OK;
-}
-
+/* ---- strategies: each once in every account ---------------------------------------------------------------------- */
 static err_t strategies_define(offline_t *run, engine_cfg_t *cfg, char *const *specs, uint32_t count)
 {
     static const char *const samples[] = {"market_maker", "sma_cross"};
-    const char *const       *list      = (const char *const *)specs;
+    engine_strategy_cfg_t    parsed[CONFIG_STRATEGIES_MAX];
+    const char *const       *list = (const char *const *)specs;
     if (count == 0 && run->config->strategies_count) {
         list  = (const char *const *)run->config->strategies;
         count = run->config->strategies_count;
@@ -238,22 +208,18 @@ static err_t strategies_define(offline_t *run, engine_cfg_t *cfg, char *const *s
         list  = samples;
         count = 2;
     }
-    for (uint32_t i = 0; i < count && strcmp(list[i], "none") != 0; i++) {
-        engine_strategy_cfg_t parsed;
-        const err_t           err = strategy_parse(list[i], &parsed);
-        for (uint32_t a = 1; !err && a <= run->account_count; a++) {
+    const err_t err = strategy_specs_parse(list, count, parsed, &count);
+    for (uint32_t i = 0; !err && i < count; i++) {
+        for (uint32_t a = 1; a <= run->account_count; a++) {
             if (cfg->strategy_count == ENGINE_STRATEGIES_MAX) {
-                return err_set(ERR_LIMIT, "more than %u strategies times accounts", ENGINE_STRATEGIES_MAX);
+                return err_set(ERR_CONFIG, "more than %u strategies times accounts", ENGINE_STRATEGIES_MAX);
             }
-            parsed.cfg.account_id                  = a;
-            cfg->strategies[cfg->strategy_count++] = parsed;
-        }
-        if (err) {
-            return err;
+            parsed[i].cfg.account_id               = a;
+            cfg->strategies[cfg->strategy_count++] = parsed[i];
         }
     }
     run->strategy_count = cfg->strategy_count;
-    return ERR_OK;
+    return err;
 }
 
 /* ---- messages ---------------------------------------------------------------------------------------------------- */
@@ -447,16 +413,10 @@ err_t offline_generate(offline_t *run, int64_t until_ns)
 
 err_t offline_end(offline_t *run)
 {
-    err_t err = ERR_OK;
-    while (!err && delay_due_ns(run->delay) != INT64_MAX) {
-        const int64_t due = max_i64(delay_due_ns(run->delay), run->now_ns);
-        if (run->flow && flow_due_ns(run->flow) < due) { /* a generated market goes on until the last answer is home */
-            err = offline_generate(run, flow_due_ns(run->flow));
-        } else {
-            err = offline_begin(run, due);
-        }
-    }
-    return err;
+    const config_venue_t *venue = &run->config->venue;
+    const int64_t         last  = run->now_ns + (venue->place_us + venue->cancel_us + venue->report_us) * NS_PER_US;
+    err_t                 err   = run->flow ? offline_generate(run, last) : ERR_OK;
+    return err ? err : offline_begin(run, last);
 }
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */

@@ -19,7 +19,7 @@
  *          quantities are set from them at the first price of an instrument.
  * Latency  place: from our decision to the venue as the feed's clock sees it (so it holds the feed's own delay too);
  *          report: from the venue back to us. Both constant. A time stamp of the venue is never compared with ours.
- * Memory   all of it is allocated by offline_open, printed by offline_bytes; after that nothing is.
+ * Memory   all of it is allocated by offline_open, counted in bytes; after that nothing is.
  * Threads  one. */
 #pragma once
 
@@ -80,7 +80,7 @@ typedef struct offline {
     void (*tape)(void *ctx, int64_t now_ns, msg_type_t type,
                  const void *body); /* told each input that is no market data */
     void    *tape_ctx;
-    void    *memory[8]; /* what offline_close frees */
+    void    *memory[12]; /* what offline_close frees */
     uint32_t memory_count;
 } offline_t;
 
@@ -107,5 +107,6 @@ err_t offline_input(offline_t *run, int64_t now_ns, msg_type_t type, const void 
 /* offline_generate: steps of the generated market until until_ns; their messages go the same way. */
 err_t offline_generate(offline_t *run, int64_t until_ns);
 
-/* offline_end: let all that is still on its way arrive. */
+/* offline_end: go on for as long as an order placed now takes to be answered, so that what is on its way arrives; a
+ * generated market goes on as well. Strategies may act meanwhile: what they send then stays on its way. */
 err_t offline_end(offline_t *run);

@@ -32,7 +32,7 @@ typedef struct replay {
     const char  *instruments_file;
     char        *strategies[CONFIG_STRATEGIES_MAX];
     uint32_t     strategy_count;
-    const char  *market; /* forced kind */
+    uint8_t      market; /* forced kind, 0 = as it looks */
     double       speed;  /* 0 = as fast as possible */
     bool         check, json, quiet;
     char *const *files;
@@ -50,9 +50,23 @@ typedef struct replay {
     md_buf_t              slot;
     err_t                 sink_err; /* of the engine side, inside decode */
     json_t               *errors, *notes;
-    uint64_t              error_count, lines, bytes;
+    uint64_t              error_count, lines, lines_bad, bytes;
+    int                   code; /* exit code when nothing can be replayed */
     uint64_t              compressed_total;
 } replay_t;
+
+/* A market of the venue is a venue of its own for us: its link, session and sequence stand alone. Its id is its kind.
+ */
+static const char *const market_names[KINDS] = {"?", "spot", "usdm", "coinm"};
+
+static uint8_t market_find(const char *name)
+{
+    uint8_t kind = KINDS - 1;
+    while (kind && strcmp(name, market_names[kind]) != 0) {
+        kind--;
+    }
+    return kind;
+}
 
 static int usage(FILE *to)
 {
@@ -91,11 +105,15 @@ static int options(replay_t *r, int argc, char **argv)
                                          {"quiet", no_argument, NULL, OPT_QUIET},
                                          {"help", no_argument, NULL, 'h'},
                                          {NULL, 0, NULL, 0}};
-    int                        opt;
-    char                      *end;
+    int     opt;
+    int64_t thousandths;
+    opterr = 0;
     while ((opt = getopt_long(argc, argv, "h", list, NULL)) != -1) {
         switch (opt) {
         case OPT_STRATEGY:
+            if (command_strategy_help(optarg)) {
+                return -1;
+            }
             if (r->strategy_count == CONFIG_STRATEGIES_MAX) {
                 return command_error("replay", EXIT_USAGE, "more than %u strategies", CONFIG_STRATEGIES_MAX);
             }
@@ -103,19 +121,26 @@ static int options(replay_t *r, int argc, char **argv)
             break;
         case OPT_CONFIG: r->config_file = optarg; break;
         case OPT_INSTRUMENTS: r->instruments_file = optarg; break;
-        case OPT_MARKET: r->market = optarg; break;
+        case OPT_MARKET:
+            r->market = market_find(optarg);
+            if (!r->market) {
+                return command_error("replay", EXIT_USAGE, "--market \"%s\" is none of spot, usdm, coinm", optarg);
+            }
+            break;
         case OPT_SPEED:
-            r->speed = strcmp(optarg, "max") == 0 ? 0 : strtod(optarg, &end);
-            if (strcmp(optarg, "max") != 0 && (*end || end == optarg || !(r->speed > 0 && r->speed <= 1e9))) {
-                return command_error("replay", EXIT_USAGE, "--speed \"%s\" is neither max nor a number above 0",
+            thousandths = 0; /* max: as fast as possible */
+            if (strcmp(optarg, "max") != 0 && (decimal_parse(optarg, strlen(optarg), 3, &thousandths) != ERR_OK ||
+                                               thousandths < 1 || thousandths > 1000000000)) {
+                return command_error("replay", EXIT_USAGE, "--speed \"%s\" is neither max nor 0.001 to 1000000",
                                      optarg);
             }
+            r->speed = (double)thousandths / 1000;
             break;
         case OPT_CHECK: r->check = true; break;
         case OPT_JSON: r->json = true; break;
         case OPT_QUIET: r->quiet = true; break;
         case 'h': usage(stdout); return -1;
-        default: return usage(stderr);
+        default: return command_unknown("replay", argv);
         }
     }
     r->files      = argv + optind;
@@ -134,19 +159,16 @@ static int options(replay_t *r, int argc, char **argv)
 static void finding(replay_t *r, const char *text)
 {
     if (r->error_count++ < REPLAY_ERRORS_MAX) {
-        json_array_append_new(r->errors, json_string(text));
+        json_array_append_new(r->errors, command_text(text));
     }
 }
 
 static void note(replay_t *r, const char *text)
 {
-    json_array_append_new(r->notes, json_string(text));
+    json_array_append_new(r->notes, command_text(text));
 }
 
 /* ---- instruments ------------------------------------------------------------------------------------------------- */
-/* A market of the venue is a venue of its own for us: its link, session and sequence stand alone. Its id is its kind.
- */
-static const char *const market_names[KINDS] = {"?", "spot", "usdm", "coinm"};
 
 static const config_instrument_t *listed_find(const replay_t *r, const char *market, const char *symbol)
 {
@@ -231,14 +253,24 @@ static err_t probe_files(replay_t *r)
         if (err) {
             break;
         }
-        for (uint8_t k = 1; r->market && k < KINDS; k++) {
-            probe->kind = strcmp(r->market, market_names[k]) == 0 ? k : probe->kind;
+        if (r->market && probe->kind != r->market &&
+            probe->kind != INSTRUMENT_SPOT) { /* spot has no marks of its own */
+            err = err_set(ERR_ARG, "%s: --market %s, but its messages are those of %s", r->files[f],
+                          market_names[r->market], market_names[probe->kind]);
+            break;
         }
+        probe->kind     = r->market ? r->market : probe->kind;
         r->file_kind[f] = probe->kind;
-        for (uint32_t s = 0; !err && s < probe->symbol_count; s++) {
-            uint32_t id           = 0;
-            err                   = feed_open(r, probe->kind, &probe->symbols[s], &id);
-            r->file_instrument[f] = probe->symbol_count == 1 ? id : 0;
+        uint64_t lines = 0;
+        uint32_t first = 0; /* the symbol with the most lines comes first */
+        for (uint32_t i = 0; !err && i < probe->symbol_count; i++) {
+            uint32_t id = 0;
+            err         = feed_open(r, probe->kind, &probe->symbols[i], &id);
+            first       = i == 0 ? id : first;
+            lines += probe->symbols[i].lines;
+        }
+        if (first && probe->symbols[0].lines >= lines - lines / 10) { /* a stray line does not make a second feed of it */
+            r->file_instrument[f] = first;
         }
     }
     free(mem);
@@ -340,54 +372,99 @@ static void progress(const replay_t *r, int64_t began_wall_ns, const capture_lin
             r->run.counts.fills, line->file + 1, r->file_count, line->line_no);
 }
 
+/* A file lost a line, or its end: what was in it nobody knows, so no book of it is trusted until a snapshot. */
+static void lose(replay_t *r, uint32_t file, int64_t ts_recv_ns)
+{
+    r->venue->lost(r->codec[r->file_kind[file]], r->file_instrument[file], FEED_REASON_LOST, ts_recv_ns);
+}
+
+/* The engine's own book found a fault that the codec cannot see (crossed, off the tick grid): name the line, and let the
+ * codec know that the book needs a new snapshot. */
+static void book_faults(replay_t *r, const capture_line_t *line)
+{
+    char text[1024];
+    for (uint32_t i = 0; i < r->feed_count; i++) {
+        replay_feed_t *feed  = &r->feeds[i];
+        const book_t  *book  = engine_book(r->run.engine, i + 1);
+        void          *codec = r->codec[feed->ins.def.kind];
+        if (book_health(book) != FEED_BROKEN || r->venue->feed_stats(codec, i + 1)->health != FEED_LIVE) {
+            continue;
+        }
+        feed->summary.book_faults++;
+        snprintf(text, sizeof text, "%s line %" PRIu64 ": %s: the book is BROKEN (%s): %s", r->files[line->file],
+                 line->line_no, feed->ins.symbol, feed_reason_str(book_reason(book)), err_msg());
+        finding(r, text);
+        r->venue->lost(codec, i + 1, book_reason(book), line->ts_recv_ns);
+    }
+}
+
+/* One line through everything. An error is one of ours; what is wrong with the data is a finding. */
+static err_t line_apply(replay_t *r, const capture_line_t *line)
+{
+    const uint64_t   alarms = r->run.counts.alarms_by_kind[ALARM_FEED];
+    const md_frame_t frame  = {.text          = line->text,
+                               .len           = line->len,
+                               .ts_recv_ns    = line->ts_recv_ns,
+                               .instrument_id = r->file_instrument[line->file]};
+    const uint64_t   began  = __rdtsc();
+    const err_t      err    = offline_begin(&r->run, line->ts_recv_ns);
+    if (err) {
+        return err;
+    }
+    r->run.acted         = false;
+    const err_t    bad   = r->venue->decode(r->codec[r->file_kind[line->file]], &frame);
+    const uint64_t ticks = __rdtsc() - began;
+    histogram_record(r->run.event, ticks);
+    if (r->run.acted) {
+        histogram_record(r->run.decide, ticks);
+    }
+    if (bad && !r->sink_err) {
+        err_wrap(bad, "%s line %" PRIu64, r->files[line->file], line->line_no);
+        finding(r, err_msg());
+    } else if (r->run.counts.alarms_by_kind[ALARM_FEED] != alarms) {
+        book_faults(r, line);
+    }
+    return r->sink_err;
+}
+
 static err_t loop(replay_t *r, capture_t *cap, summary_t *sum)
 {
     const bool     live      = !r->quiet && isatty(STDERR_FILENO);
     const int64_t  began     = clock_mono_ns();
     const uint64_t tsc_began = __rdtsc();
     int64_t        first_ns = 0, last_ns = 0;
-    capture_line_t line;
-    err_t          err;
-    while ((err = capture_next(cap, &line)) == ERR_OK) {
-        if (r->lines++ == 0) {
-            first_ns = line.ts_recv_ns;
+    capture_line_t line = {0};
+    err_t          err = ERR_OK, read;
+    while (!err && ((read = capture_next(cap, &line)) == ERR_OK || (read != ERR_END && line.fault))) {
+        if (read) {
+            r->lines_bad++;
+            finding(r, err_msg());
+            lose(r, line.file, r->run.now_ns);
+            err = r->sink_err;
+            continue;
         }
+        first_ns = r->lines++ == 0 ? line.ts_recv_ns : first_ns;
+        last_ns  = line.ts_recv_ns;
         r->bytes += line.len;
-        last_ns = line.ts_recv_ns;
         if (r->speed > 0) {
             pace(r, began, first_ns, last_ns);
         }
         if (live && r->lines % 16384 == 0) {
             progress(r, began, &line);
         }
-        const uint64_t   t0    = __rdtsc();
-        err_t            fault = offline_begin(&r->run, line.ts_recv_ns);
-        const md_frame_t frame = {.text          = line.text,
-                                  .len           = line.len,
-                                  .ts_recv_ns    = line.ts_recv_ns,
-                                  .instrument_id = r->file_instrument[line.file]};
-        r->run.acted           = false;
-        const err_t bad        = fault ? ERR_OK : r->venue->decode(r->codec[r->file_kind[line.file]], &frame);
-        if (fault || r->sink_err) {
-            return fault ? fault : r->sink_err;
-        }
-        const uint64_t ticks = __rdtsc() - t0;
-        histogram_record(r->run.event, ticks);
-        if (r->run.acted) {
-            histogram_record(r->run.decide, ticks);
-        }
-        if (bad) {
-            err_wrap(bad, "%s line %" PRIu64, r->files[line.file], line.line_no);
-            finding(r, err_msg());
-        }
+        err = line_apply(r, &line);
     }
     if (live) {
         fprintf(stderr, "\r%*s\r", 110, "");
     }
-    if (err != ERR_END) {
+    if (!err && read != ERR_END) { /* the stream is cut: all files end here */
         finding(r, err_msg());
+        for (uint32_t f = 0; f < r->file_count; f++) {
+            lose(r, f, r->run.now_ns);
+        }
+        err = r->sink_err;
     }
-    err                 = offline_end(&r->run);
+    err                 = err ? err : offline_end(&r->run);
     sum->seconds_wall   = (double)(clock_mono_ns() - began) / 1e9;
     sum->ns_per_tsc     = sum->seconds_wall * 1e9 / (double)(__rdtsc() - tsc_began);
     sum->seconds_market = (double)(last_ns - first_ns) / 1e9;
@@ -402,6 +479,11 @@ static void judge(replay_t *r, replay_feed_t *feed)
     const feed_stats_t *stats = r->venue->feed_stats(r->codec[feed->ins.def.kind], id);
     char                text[256];
     feed->summary.stats = *stats;
+    if (stats->trade_gaps) {
+        snprintf(text, sizeof text, "%s: trade ids jump %" PRIu64 " times: trades are missing", feed->ins.symbol,
+                 stats->trade_gaps);
+        note(r, text);
+    }
     if (stats->snapshots == 0) {
         snprintf(text, sizeof text, "%s: no snapshot in the capture, so there was never a book to trade on",
                  feed->ins.symbol);
@@ -430,14 +512,17 @@ static void judge(replay_t *r, replay_feed_t *feed)
 static err_t replay_open(replay_t *r, capture_t **cap)
 {
     char  path[4096];
+    r->code   = EXIT_USAGE;
     err_t err = config_load(r->config_file, &r->config);
     if (!err && (r->instruments_file || config_path("instruments.yaml", path, sizeof path))) {
         err = config_instruments_load(r->instruments_file ? r->instruments_file : path, &r->listed);
     }
-    if (!err) {
-        r->venue = venue_codec_find("binance");
-        err      = r->venue ? probe_files(r) : err_set(ERR_INTERNAL, "no codec \"binance\"");
+    if (err) {
+        return err;
     }
+    r->venue = venue_codec_find("binance");
+    r->code  = EXIT_FINDING;
+    err      = r->venue ? probe_files(r) : err_set(ERR_INTERNAL, "no codec \"binance\"");
     if (err) {
         return err;
     }
@@ -448,6 +533,7 @@ static err_t replay_open(replay_t *r, capture_t **cap)
     err = ins ? offline_open(&r->run, r->config, ins, r->feed_count, r->strategies, r->strategy_count, NULL)
               : err_set(ERR_LIMIT, "out of memory");
     free(ins);
+    r->code = err == ERR_CONFIG ? EXIT_USAGE : r->code;
     if (!err) {
         err = codecs_open(r);
     }
@@ -492,11 +578,11 @@ static void print_json(const json_t *object)
 static int refused(const replay_t *r)
 {
     if (r->json) {
-        json_t *object = json_pack("{s:s, s:[s]}", "command", "replay", "errors", err_msg());
+        json_t *object = json_pack("{s:s, s:[o]}", "command", "replay", "errors", command_text(err_msg()));
         print_json(object);
         json_decref(object);
     }
-    return command_error("replay", EXIT_FINDING, "%s", err_msg());
+    return command_error("replay", r->code, "%s", err_msg());
 }
 
 int command_replay(int argc, char **argv)
@@ -531,12 +617,13 @@ int command_replay(int argc, char **argv)
     if (r->error_count > REPLAY_ERRORS_MAX) {
         char text[64];
         snprintf(text, sizeof text, "and %" PRIu64 " more", r->error_count - REPLAY_ERRORS_MAX);
-        json_array_append_new(r->errors, json_string(text));
+        json_array_append_new(r->errors, command_text(text));
     }
     sum.feeds      = feeds;
     sum.feed_count = r->feed_count;
     sum.events     = r->lines;
     sum.bytes      = r->bytes;
+    sum.lines_bad  = r->lines_bad;
     if (r->json) {
         json_t *object = summary_json(&sum);
         print_json(object);

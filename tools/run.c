@@ -68,13 +68,18 @@ static int options(run_options_t *o, int argc, char **argv)
             const int64_t high = opt == OPT_SECONDS ? 86400 : opt == OPT_RATE ? 1000000 : INT64_MAX;
             if (decimal_parse(optarg, strlen(optarg), 0, number) != ERR_OK || *number < (opt == OPT_SEED ? 0 : 1) ||
                 *number > high) {
-                return command_error("run", EXIT_USAGE, "\"%s\" is no whole number up to %" PRId64, optarg, high);
+                return command_error("run", EXIT_USAGE, "--%s \"%s\" is no whole number from %d to %" PRId64,
+                                     opt == OPT_SECONDS ? "seconds" : opt == OPT_RATE ? "rate" : "seed", optarg,
+                                     opt != OPT_SEED, high);
             }
             continue;
         }
         switch (opt) {
         case OPT_CONFIG: o->config_file = optarg; break;
         case OPT_STRATEGY:
+            if (command_strategy_help(optarg)) {
+                return -1;
+            }
             if (o->strategy_count == CONFIG_STRATEGIES_MAX) {
                 return command_error("run", EXIT_USAGE, "more than %u strategies", CONFIG_STRATEGIES_MAX);
             }
@@ -83,7 +88,7 @@ static int options(run_options_t *o, int argc, char **argv)
         case OPT_JSON: o->json = true; break;
         case OPT_QUIET: o->quiet = true; break;
         case 'h': usage(stdout); return -1;
-        default: return usage(stderr);
+        default: return command_unknown("run", argv);
         }
     }
     if (optind < argc) {
@@ -140,6 +145,12 @@ static void feeds_fill(summary_t *sum, summary_feed_t *feeds)
         feeds[i].stats.diffs_applied  = book_rpt_seq(book);
         feeds[i].stats.last_update_id = book_venue_seq(book);
         feeds[i].stats.trades         = sum->run->trades[i + 1];
+        if (book_health(book) != FEED_LIVE) {
+            char text[128];
+            snprintf(text, sizeof text, "%s: the book ends %s (%s)", feeds[i].ins->symbol, feed_health_str(book_health(book)),
+                     feed_reason_str(book_reason(book)));
+            json_array_append_new(sum->errors, json_string(text));
+        }
     }
 }
 
@@ -155,7 +166,13 @@ static int report(const run_options_t *o, summary_t *sum)
     } else {
         summary_text(sum, stdout, command_colour(stdout));
     }
-    return EXIT_OK;
+    size_t  i;
+    json_t *text;
+    json_array_foreach(sum->errors, i, text)
+    {
+        command_error("run", EXIT_FINDING, "%s", json_string_value(text));
+    }
+    return json_array_size(sum->errors) ? EXIT_FINDING : EXIT_OK;
 }
 
 int command_run(int argc, char **argv)

@@ -71,6 +71,7 @@ static json_t *feed_json(const summary_t *s, const summary_feed_t *feed)
                   {"tops", st->tops},
                   {"garbled", st->garbled},
                   {"off_scale", st->off_scale},
+                  {"book_faults", feed->book_faults},
                   {"last_update_id", st->last_update_id},
                   {"bid_levels", book_level_count(book, SIDE_BUY)},
                   {"ask_levels", book_level_count(book, SIDE_SELL)}};
@@ -175,7 +176,7 @@ json_t *summary_json(const summary_t *s)
         const char *key;
         uint64_t    value;
     } counts[] = {
-        {"events", s->events},     {"messages", c->messages}, {"orders", c->orders},
+        {"events", s->events}, {"lines_bad", s->lines_bad},     {"messages", c->messages}, {"orders", c->orders},
         {"replaces", c->replaces}, {"cancels", c->cancels},   {"fills", c->fills},
         {"rejected", c->rejected}, {"denied", c->denied},     {"open_orders", order_open_count(engine_orders(engine))}};
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {

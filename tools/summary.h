@@ -13,6 +13,7 @@ typedef struct summary_feed {
     const char         *market; /* spot, usdm, coinm; "generated" */
     feed_stats_t        stats;  /* zero but trades for a generated market */
     oracle_result_t     oracle;
+    uint64_t            book_faults; /* of the engine's own book: crossed, off the tick grid */
 } summary_feed_t;
 
 typedef struct summary {
@@ -22,6 +23,7 @@ typedef struct summary {
     uint32_t        feed_count;
     bool            check; /* print the oracle */
     uint64_t        events;
+    uint64_t        lines_bad; /* could not be read at all */
     uint64_t        bytes; /* of text read; 0 = none */
     double          seconds_wall;
     double          seconds_market;

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <isa-l/igzip_lib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Text comes in pieces of TEXT_CHUNK behind what is left of the last line, so the working set stays in the second-level
@@ -20,13 +21,16 @@ typedef struct capture_file {
     bool        gzip;
     bool        started; /* magic looked at                                                */
     bool        input_end;
-    err_t       end;      /* ERR_OK while text may follow; ERR_END; or the fault of the bytes */
-    err_t       state;    /* of the head line: ERR_OK there is one, ERR_END, or the fault     */
-    char        why[256]; /* sentence of a fault                                              */
+    bool        line_bad;     /* state is a fault of the head line alone                          */
+    bool        skip;         /* the head line is too long, and its rest is still to be read over */
+    err_t       end;          /* ERR_OK while text may follow; ERR_END; or the fault of the bytes */
+    err_t       state;        /* of the head line: ERR_OK there is one, ERR_END, or the fault     */
+    char        end_why[256]; /* sentence of end: good and bad lines may stand before it          */
+    char        why[512];     /* sentence of state                                                */
 
-    int64_t  ts_recv_ns; /* of the head line; of the last good one when there is a fault */
-    uint64_t line_no;
-    size_t   text_at; /* the head line's JSON: text[text_at .. text_at + text_len) */
+    int64_t  ts_recv_ns; /* of the head line; of the last good one when there is a fault; 0 = none */
+    uint64_t line_no;    /* of the head line                                                        */
+    size_t   text_at;    /* the head line's JSON: text[text_at .. text_at + text_len) */
     size_t   text_len;
     size_t   next_at; /* where the line after it begins */
     size_t   fill;    /* bytes in text[]                */
@@ -154,18 +158,23 @@ static err_t text_more(capture_file_t *f)
 }
 
 /* ---- text to lines ----------------------------------------------------------------------------------------------- */
-static void why_keep(capture_file_t *f)
+static void sentence_keep(char *out, size_t cap)
 {
-    const size_t len = strnlen(err_msg(), sizeof f->why - 1);
-    memcpy(f->why, err_msg(), len);
-    f->why[len] = 0;
+    const size_t len = strnlen(err_msg(), cap - 1);
+    memcpy(out, err_msg(), len);
+    out[len] = 0;
 }
 
-/* The line after the last good one cannot be had: keep the thread's sentence, with file and line in front. */
-static void file_fault(capture_file_t *f, err_t err)
+/* Text behind the last keep bytes, which move to the front. A fault may come together with text. */
+static void text_next(capture_file_t *f, size_t keep)
 {
-    f->state = err_wrap(err, "%s: line %" PRIu64, f->path, f->line_no + 1);
-    why_keep(f);
+    memmove(f->text, f->text + f->fill - keep, keep);
+    f->next_at = 0;
+    f->fill    = keep;
+    f->end     = text_more(f);
+    if (f->end != ERR_OK) {
+        sentence_keep(f->end_why, sizeof f->end_why);
+    }
 }
 
 /* The end of the line that begins at next_at, in *end; reads on as needed. */
@@ -180,73 +189,107 @@ static err_t line_find(capture_file_t *f, size_t *end)
             return *end - f->next_at <= CAPTURE_LINE_MAX ? ERR_OK : ERR_LIMIT;
         }
         seen = f->fill - f->next_at;
-        if (seen >= CAPTURE_LINE_MAX) {
+        if (seen > CAPTURE_LINE_MAX) {
             return ERR_LIMIT;
         }
-        if (f->end == ERR_OK) {
-            memmove(f->text, f->text + f->next_at, seen);
-            f->next_at = 0;
-            f->fill    = seen;
-            f->end     = text_more(f);
-            if (f->end != ERR_OK) {
-                why_keep(f);
-            }
-        } else {
+        if (f->end != ERR_OK) {
             return f->end;
         }
+        text_next(f, seen);
     }
 }
 
-/* `<digits><blank><JSON>` in text[next_at..end) becomes the head line. */
+/* Over the rest of a line that is too long. */
+static err_t line_skip(capture_file_t *f)
+{
+    for (;;) {
+        const char *nl = memchr(f->text + f->next_at, '\n', f->fill - f->next_at);
+        if (nl != NULL) {
+            f->next_at = (size_t)(nl + 1 - f->text);
+            f->skip    = false;
+            return ERR_OK;
+        }
+        f->next_at = f->fill;
+        if (f->end != ERR_OK) {
+            return f->end;
+        }
+        text_next(f, 0);
+    }
+}
+
+static err_t time_check(const capture_file_t *f, int64_t ts)
+{
+    if (ts < f->ts_recv_ns) {
+        return err_set(ERR_STATE, "receive time %" PRId64 " is before %" PRId64 " of the last good line", ts,
+                       f->ts_recv_ns);
+    }
+    if (f->ts_recv_ns != 0 && ts - f->ts_recv_ns > CAPTURE_JUMP_MAX_NS) {
+        return err_set(ERR_STATE,
+                       "receive time %" PRId64 " is more than %" PRId64 " ns after %" PRId64
+                       " of the last good line, and not believed",
+                       ts, CAPTURE_JUMP_MAX_NS, f->ts_recv_ns);
+    }
+    return ERR_OK;
+}
+
+/* `<digits><blank><JSON>` in text[next_at..end) becomes the head line; a faulty one is passed all the same. */
 static err_t line_split(capture_file_t *f, size_t end)
 {
     const size_t at = f->next_at;
     uint64_t     ts = 0;
     size_t       i  = at;
+    f->next_at      = end + 1;
+    if (memchr(f->text + at, 0, end - at) != NULL) {
+        return err_set(ERR_PARSE, "holds a NUL byte");
+    }
     for (; i < end && i - at < 19 && f->text[i] >= '0' && f->text[i] <= '9'; i++) {
         ts = ts * 10 + (uint64_t)(f->text[i] - '0'); /* 19 digits fit 64 bits without a sign */
     }
     if (ts == 0 || ts > INT64_MAX || i == end || f->text[i] != ' ') {
         return err_set(ERR_PARSE, "does not begin with a receive time in nanoseconds and one blank");
     }
-    if ((int64_t)ts < f->ts_recv_ns) {
-        return err_set(ERR_STATE, "receive time %" PRIu64 " is before %" PRId64 " of the line before", ts,
-                       f->ts_recv_ns);
-    }
-    f->next_at = end + 1;
     if (f->text[end - 1] == '\r') {
         end--;
     }
     if (i + 1 >= end) {
         return err_set(ERR_PARSE, "nothing after the receive time");
     }
-    f->ts_recv_ns = (int64_t)ts;
-    f->text_at    = i + 1;
-    f->text_len   = end - i - 1;
-    f->line_no++;
-    return ERR_OK;
+    const err_t err = time_check(f, (int64_t)ts);
+    if (err == ERR_OK) {
+        f->ts_recv_ns = (int64_t)ts;
+        f->text_at    = i + 1;
+        f->text_len   = end - i - 1;
+    }
+    return err;
 }
 
 /* The next line of this file becomes its head line; state says whether there is one. */
 static void file_advance(capture_file_t *f)
 {
-    size_t end = 0;
-    err_t  err = line_find(f, &end);
+    size_t end  = 0;
+    err_t  err  = f->skip ? line_skip(f) : ERR_OK;
+    f->line_bad = false;
     if (err == ERR_OK) {
-        err = line_split(f, end);
+        f->line_no++;
+        err = line_find(f, &end);
+    }
+    if (err == ERR_OK) {
+        err         = line_split(f, end);
+        f->line_bad = err != ERR_OK;
     } else if (err == ERR_LIMIT) {
         (void)err_set(err, "longer than %u bytes", CAPTURE_LINE_MAX);
+        f->line_bad = f->skip = true;
     } else if (err != ERR_END) {
-        (void)err_set(err, "%s", f->why);
-    } else if (f->fill > f->next_at) {
+        (void)err_set(err, "%s", f->end_why);
+    } else if (f->skip || f->fill > f->next_at) {
         err = err_set(ERR_TRUNCATED, "no newline at the end: the file is cut short");
-    } else if (f->line_no == 0) {
+    } else if (f->line_no == 1) {
         err = err_set(ERR_TRUNCATED, "the file is empty");
     }
-    if (err == ERR_OK || err == ERR_END) {
-        f->state = err;
-    } else {
-        file_fault(f, err);
+    f->state = err;
+    if (err != ERR_OK && err != ERR_END) {
+        (void)err_wrap(err, "%s: line %" PRIu64, f->path, f->line_no);
+        sentence_keep(f->why, sizeof f->why);
     }
 }
 
@@ -256,6 +299,29 @@ static void files_close(capture_t *cap, uint32_t files)
     for (uint32_t i = 0; i < files; i++) {
         (void)close(cap->file[i].fd); /* read only: nothing can be lost */
     }
+}
+
+/* Without waiting for anyone at the other end of a pipe. */
+static err_t file_open(const char *path, int *fd)
+{
+    struct stat st;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (*fd < 0) {
+        return err_set(ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    }
+    err_t err = ERR_OK;
+    if (fstat(*fd, &st) != 0) {
+        err = err_set(ERR_IO, "%s: fstat: %s", path, strerror(errno));
+    } else if (!S_ISREG(st.st_mode)) {
+        err = err_set(ERR_UNSUPPORTED, "%s: is a %s, and a capture must be a regular file", path,
+                      S_ISDIR(st.st_mode)    ? "directory"
+                      : S_ISFIFO(st.st_mode) ? "pipe"
+                                             : "device");
+    }
+    if (err != ERR_OK) {
+        (void)close(*fd);
+    }
+    return err;
 }
 
 err_t capture_open(void *mem, const char *const *paths, uint32_t files, capture_t **out)
@@ -269,14 +335,12 @@ err_t capture_open(void *mem, const char *const *paths, uint32_t files, capture_
     for (uint32_t i = 0; i < files; i++) {
         capture_file_t *f = &cap->file[i];
         memset(f, 0, offsetof(capture_file_t, inflate));
-        f->path = paths[i];
-        f->fd   = open(paths[i], O_RDONLY | O_CLOEXEC);
-        if (f->fd < 0) {
-            const int why = errno;
+        f->path         = paths[i];
+        const err_t err = file_open(paths[i], &f->fd);
+        if (err != ERR_OK) {
             files_close(cap, i);
-            return err_set(ERR_IO, "%s: cannot open: %s", paths[i], strerror(why));
+            return err;
         }
-        f->ts_recv_ns = INT64_MIN;
     }
     for (uint32_t i = 0; i < files; i++) {
         file_advance(&cap->file[i]);
@@ -285,13 +349,18 @@ err_t capture_open(void *mem, const char *const *paths, uint32_t files, capture_
     return ERR_OK;
 }
 
-/* Does a come before b? A fault stands behind all lines of its own last receive time. */
+static bool is_cut(const capture_file_t *f)
+{
+    return f->state != ERR_OK && !f->line_bad;
+}
+
+/* Does a come before b? The end of a stream stands behind all lines of its own last receive time. */
 static bool file_before(const capture_file_t *a, const capture_file_t *b)
 {
     if (a->ts_recv_ns != b->ts_recv_ns) {
         return a->ts_recv_ns < b->ts_recv_ns;
     }
-    return a->state == ERR_OK && b->state != ERR_OK; /* else the file given first, which the caller already has */
+    return !is_cut(a) && is_cut(b); /* else the file given first, which the caller already has */
 }
 
 err_t capture_next(capture_t *cap, capture_line_t *line)
@@ -310,17 +379,15 @@ err_t capture_next(capture_t *cap, capture_line_t *line)
     if (first == NULL) {
         return ERR_END;
     }
-    if (first->state != ERR_OK) {
-        return err_set(first->state, "%s", first->why);
-    }
-    cap->shown       = first;
-    line->ts_recv_ns = first->ts_recv_ns;
-    line->text       = first->text + first->text_at;
-    line->len        = first->text_len;
-    line->line_no    = first->line_no;
-    line->file       = (uint32_t)(first - cap->file);
-    line->reserved   = 0;
-    return ERR_OK;
+    const bool good = first->state == ERR_OK;
+    *line           = (capture_line_t){.ts_recv_ns = first->ts_recv_ns,
+                                       .text       = good ? first->text + first->text_at : "",
+                                       .len        = good ? first->text_len : 0,
+                                       .line_no    = first->line_no,
+                                       .file       = (uint32_t)(first - cap->file),
+                                       .fault      = first->line_bad};
+    cap->shown      = is_cut(first) ? NULL : first; /* who is not shown does not go on */
+    return good ? ERR_OK : err_set(first->state, "%s", first->why);
 }
 
 void capture_close(capture_t *cap)

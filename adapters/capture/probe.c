@@ -10,6 +10,9 @@ typedef struct probe {
     capture_probe_t  out;
     capture_symbol_t nameless; /* of snapshots that say no symbol */
     bool             has_pu, has_ps;
+    bool             full; /* one symbol too many           */
+    err_t            why;  /* no symbol: the fault to tell  */
+    char             why_text[512];
 } probe_t;
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
@@ -81,26 +84,36 @@ static err_t levels_note(scan_t *s, capture_symbol_t *sym)
 }
 
 /* ---- lines ------------------------------------------------------------------------------------------------------- */
-static capture_symbol_t *symbol_get(probe_t *p, const scan_str_t *name)
+/* Notes are taken on a copy of what is known of the symbol, and count only when the whole line could be read. */
+static err_t symbol_begin(const probe_t *p, const scan_str_t *name, capture_symbol_t *sym)
 {
     size_t len = 0;
-    char   text[SYMBOL_MAX + 1];
-    if (scan_str_copy(name, text, sizeof text, &len) != ERR_OK || len == 0 || strlen(text) != len) {
-        err_set(ERR_PARSE, "\"%.*s\" is no symbol", (int)(name->len < 32 ? name->len : 32), name->text);
-        return NULL;
+    *sym       = (capture_symbol_t){.lines = 0};
+    if (scan_str_copy(name, sym->symbol, sizeof sym->symbol, &len) != ERR_OK || len == 0 ||
+        strlen(sym->symbol) != len) {
+        return err_set(ERR_PARSE, "\"%.*s\" is no symbol", (int)(name->len < 32 ? name->len : 32), name->text);
     }
     for (uint32_t i = 0; i < p->out.symbol_count; i++) {
-        if (strcmp(p->out.symbols[i].symbol, text) == 0) {
-            return &p->out.symbols[i];
+        if (strcmp(p->out.symbols[i].symbol, sym->symbol) == 0) {
+            *sym = p->out.symbols[i];
         }
     }
-    if (p->out.symbol_count == CAPTURE_SYMBOLS_MAX) {
-        err_set(ERR_LIMIT, "more than %u symbols in one file", CAPTURE_SYMBOLS_MAX);
-        return NULL;
+    return ERR_OK;
+}
+
+static err_t symbol_end(probe_t *p, const capture_symbol_t *sym)
+{
+    uint32_t i = 0;
+    while (i < p->out.symbol_count && strcmp(p->out.symbols[i].symbol, sym->symbol) != 0) {
+        i++;
     }
-    capture_symbol_t *sym = &p->out.symbols[p->out.symbol_count++];
-    memcpy(sym->symbol, text, len + 1);
-    return sym;
+    if (i == CAPTURE_SYMBOLS_MAX) {
+        p->full = true; /* ends the look: the caller would have to guess which ones to leave out */
+        return ERR_LIMIT;
+    }
+    p->out.symbols[i]   = *sym;
+    p->out.symbol_count = i == p->out.symbol_count ? i + 1 : p->out.symbol_count;
+    return ERR_OK;
 }
 
 enum { D_S, D_P, D_Q, D_B, D_B_QTY, D_A, D_A_QTY, D_PU, D_PS, D_COUNT };
@@ -133,24 +146,9 @@ static uint32_t object_walk(scan_t *s, const char *const *names, int count, scan
     return seen;
 }
 
-static err_t stream_note(probe_t *p, scan_t *data)
+/* Prices and quantities of a stream's data. */
+static err_t data_note(scan_t *at, uint32_t seen, capture_symbol_t *sym)
 {
-    scan_t         at[D_COUNT];
-    scan_str_t     first, name;
-    const uint32_t seen = object_walk(data, data_names, D_COUNT, at, &first);
-    if ((seen >> D_S & 1) == 0) {
-        return ERR_OK; /* a stream that concerns no single symbol */
-    }
-    if (scan_string(&at[D_S], &name) != ERR_OK) {
-        return at[D_S].err;
-    }
-    capture_symbol_t *sym = symbol_get(p, &name);
-    if (sym == NULL) {
-        return p->out.symbol_count == CAPTURE_SYMBOLS_MAX ? ERR_LIMIT : ERR_PARSE;
-    }
-    sym->lines++;
-    p->has_pu |= (seen >> D_PU & 1) != 0;
-    p->has_ps |= (seen >> D_PS & 1) != 0;
     const uint32_t book = 1u << D_B | 1u << D_A, top = book | 1u << D_B_QTY | 1u << D_A_QTY,
                    deal = 1u << D_P | 1u << D_Q;
     err_t err           = ERR_OK;
@@ -171,10 +169,56 @@ static err_t stream_note(probe_t *p, scan_t *data)
     return ERR_OK;
 }
 
+static err_t stream_note(probe_t *p, scan_t *data)
+{
+    scan_t           at[D_COUNT];
+    scan_str_t       first, name;
+    capture_symbol_t sym;
+    const uint32_t   seen = object_walk(data, data_names, D_COUNT, at, &first);
+    if ((seen >> D_S & 1) == 0) {
+        return ERR_OK; /* a stream that concerns no single symbol */
+    }
+    if (scan_string(&at[D_S], &name) != ERR_OK) {
+        return at[D_S].err;
+    }
+    err_t err = symbol_begin(p, &name, &sym);
+    if (err != ERR_OK || (err = data_note(at, seen, &sym)) != ERR_OK) {
+        return err;
+    }
+    sym.lines++;
+    err = symbol_end(p, &sym);
+    if (err == ERR_OK) {
+        p->has_pu |= (seen >> D_PU & 1) != 0;
+        p->has_ps |= (seen >> D_PS & 1) != 0;
+    }
+    return err;
+}
+
+static err_t snapshot_note(probe_t *p, uint32_t seen, scan_t *at)
+{
+    capture_symbol_t sym   = p->nameless;
+    const bool       named = (seen >> L_SYMBOL & 1) != 0;
+    scan_str_t       name;
+    err_t            err = ERR_OK;
+    if (named) {
+        err = scan_string(&at[L_SYMBOL], &name);
+        err = err == ERR_OK ? symbol_begin(p, &name, &sym) : err;
+    }
+    err = err == ERR_OK ? levels_note(&at[L_BIDS], &sym) : err;
+    err = err == ERR_OK ? levels_note(&at[L_ASKS], &sym) : err;
+    if (err == ERR_OK && named) {
+        err = symbol_end(p, &sym);
+    } else if (err == ERR_OK) {
+        p->nameless = sym;
+    }
+    p->out.has_snapshot |= err == ERR_OK;
+    return err;
+}
+
 static err_t line_note(probe_t *p, const capture_line_t *line)
 {
     scan_t     s, at[L_COUNT];
-    scan_str_t first, name;
+    scan_str_t first;
     scan_init(&s, line->text, line->len);
     const uint32_t seen = object_walk(&s, line_names, L_COUNT, at, &first);
     if (scan_end(&s) != ERR_OK) {
@@ -188,19 +232,7 @@ static err_t line_note(probe_t *p, const capture_line_t *line)
         return err_set(ERR_UNSUPPORTED, "no Binance combined-stream capture: the first key is \"%.*s\"",
                        (int)(first.len < 32 ? first.len : 32), first.len > 0 ? first.text : "");
     }
-    capture_symbol_t *sym = &p->nameless;
-    if ((seen >> L_SYMBOL & 1) != 0) {
-        if (scan_string(&at[L_SYMBOL], &name) != ERR_OK) {
-            return at[L_SYMBOL].err;
-        }
-        sym = symbol_get(p, &name);
-        if (sym == NULL) {
-            return p->out.symbol_count == CAPTURE_SYMBOLS_MAX ? ERR_LIMIT : ERR_PARSE;
-        }
-    }
-    p->out.has_snapshot = true;
-    const err_t err     = levels_note(&at[L_BIDS], sym);
-    return err == ERR_OK ? levels_note(&at[L_ASKS], sym) : err;
+    return snapshot_note(p, seen, at);
 }
 
 /* Divisor of a * 10^a_up and b * 10^b_up. A divisor too large for its new scale is no guess at anything: 0. */
@@ -210,12 +242,29 @@ static int64_t gcd_at(int64_t a, uint32_t a_up, int64_t b, uint32_t b_up)
     return fits ? gcd(a, b) : 0;
 }
 
-/* A snapshot without a symbol belongs to the only symbol of its file. */
+/* Most lines first; equal ones stay as they are. */
+static void symbols_sort(capture_probe_t *out)
+{
+    for (uint32_t i = 1; i < out->symbol_count; i++) {
+        const capture_symbol_t sym = out->symbols[i];
+        uint32_t               k   = i;
+        for (; k > 0 && out->symbols[k - 1].lines < sym.lines; k--) {
+            out->symbols[k] = out->symbols[k - 1];
+        }
+        out->symbols[k] = sym;
+    }
+}
+
+/* A snapshot without a symbol belongs to the symbol of nearly all lines; stray lines of another change nothing. */
 static void nameless_merge(probe_t *p)
 {
-    capture_symbol_t *to = &p->out.symbols[0];
-    capture_symbol_t *of = &p->nameless;
-    if (p->out.symbol_count != 1 || of->px_gcd == 0) {
+    capture_symbol_t *to    = &p->out.symbols[0];
+    capture_symbol_t *of    = &p->nameless;
+    uint64_t          lines = 0;
+    for (uint32_t i = 0; i < p->out.symbol_count; i++) {
+        lines += p->out.symbols[i].lines;
+    }
+    if (to->lines < lines - lines / 10 || of->px_gcd == 0) {
         return;
     }
     const uint32_t px  = to->px_decimals > of->px_decimals ? to->px_decimals : of->px_decimals;
@@ -226,27 +275,59 @@ static void nameless_merge(probe_t *p)
     to->qty_decimals   = qty;
 }
 
+/* The first fault is the one to tell, unless a later one says that this is another venue's file. */
+static void fault_note(probe_t *p, err_t err)
+{
+    if (p->why == ERR_OK || (err == ERR_UNSUPPORTED && p->why != ERR_UNSUPPORTED)) {
+        p->why           = err;
+        const size_t len = strnlen(err_msg(), sizeof p->why_text - 1);
+        memcpy(p->why_text, err_msg(), len);
+        p->why_text[len] = 0;
+    }
+}
+
+/* All lines that are looked at; the fault of a bad one is noted. */
+static void lines_note(probe_t *p, capture_t *cap, const char *path)
+{
+    while (p->out.lines < CAPTURE_PROBE_LINES && !p->full) {
+        capture_line_t line;
+        err_t          err = capture_next(cap, &line);
+        if (err == ERR_END) {
+            return;
+        }
+        if (err != ERR_OK && !line.fault) {
+            fault_note(p, err);
+            return;
+        }
+        p->out.lines++;
+        if (err == ERR_OK && (err = line_note(p, &line)) != ERR_OK) {
+            (void)err_wrap(err, "%s: line %" PRIu64, path, line.line_no);
+        }
+        if (err != ERR_OK) {
+            fault_note(p, err);
+        }
+    }
+}
+
 err_t capture_probe_file(void *mem, const char *path, capture_probe_t *out)
 {
-    capture_t     *cap;
-    capture_line_t line;
-    probe_t        probe = {.has_pu = false};
-    probe_t       *p     = &probe;
-    err_t          err   = capture_open(mem, &path, 1, &cap);
+    capture_t  *cap;
+    probe_t     probe = {.has_pu = false};
+    probe_t    *p     = &probe;
+    const err_t err   = capture_open(mem, &path, 1, &cap);
     if (err != ERR_OK) {
         return err;
     }
-    while (err == ERR_OK && p->out.lines < CAPTURE_PROBE_LINES && (err = capture_next(cap, &line)) == ERR_OK) {
-        p->out.lines++;
-        err = line_note(p, &line);
-        if (err != ERR_OK) {
-            err = err_wrap(err, "%s: line %" PRIu64, path, line.line_no);
-        }
-    }
+    lines_note(p, cap, path);
     capture_close(cap);
-    if (err == ERR_LIMIT || (err != ERR_OK && p->out.symbol_count == 0)) {
-        return err == ERR_END ? err_set(ERR_UNSUPPORTED, "%s: no line names a symbol", path) : err;
+    if (p->full) {
+        return err_set(ERR_LIMIT, "%s: more than %u symbols in one file", path, CAPTURE_SYMBOLS_MAX);
     }
+    if (p->out.symbol_count == 0) {
+        return p->why != ERR_OK ? err_set(p->why, "%s", p->why_text)
+                                : err_set(ERR_UNSUPPORTED, "%s: no line names a symbol", path);
+    }
+    symbols_sort(&p->out);
     nameless_merge(p);
     p->out.kind = p->has_ps ? INSTRUMENT_INVERSE : p->has_pu ? INSTRUMENT_LINEAR : INSTRUMENT_SPOT;
     *out        = p->out;

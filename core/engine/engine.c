@@ -8,7 +8,9 @@
 
 #define ENGINE_MAGIC 0x31656e6967656e65ull
 #define ENGINE_ALIGN 4096u
-#define ORIGIN_ENGINE 0u /* of ClOrdIDs that the engine mints for itself */
+#define STALE_MONO_NS (INT64_MIN / 4) /* a time so long ago that no age limit allows it */
+#define KILL_RETRY_NS NS_PER_S        /* a cancel that was refused or lost is sent again after this */
+#define ORIGIN_ENGINE 0u              /* of ClOrdIDs that the engine mints for itself */
 
 typedef struct ins_state { /* what the engine keeps of an instrument beside its book */
     instrument_t ins;
@@ -26,7 +28,7 @@ typedef struct ins_state { /* what the engine keeps of an instrument beside its 
 typedef struct account_state {
     uint64_t ccy;
     uint32_t open;
-    uint32_t reserved;
+    uint32_t unbooked; /* 1: a fill could not be booked as money: unreconciled (152) for good */
 } account_state_t;
 
 typedef struct strategy_slot { /* state follows at state_off */
@@ -66,8 +68,8 @@ struct engine { /* the local handle: pointers into the arena, and what lives dur
     const strategy_ops_t *ops[ENGINE_STRATEGIES_MAX];
     engine_out_t         *out;
     now_t                 now;
-    uint32_t              actions; /* of the callback that runs */
-    uint32_t              running; /* strategy slot + 1, 0 = none */
+    uint32_t              actions;       /* of the callback that runs */
+    uint32_t              input_actions; /* of all callbacks of this input */
 };
 
 /* ---- layout ------------------------------------------------------------------------------------------------------ */
@@ -179,7 +181,7 @@ void *engine_new(void *mem, const engine_cfg_t *cfg)
     for (uint32_t i = 0; i < cfg->strategy_count; i++) {
         strategy_slot_t      *slot = &s->strategies[i];
         const strategy_ops_t *ops  = cfg->strategies[i].ops;
-        strcpy(slot->name, ops->name);
+        memcpy(slot->name, ops->name, strlen(ops->name) + 1); /* its length was checked by layout */
         slot->cfg             = cfg->strategies[i].cfg;
         slot->cfg.strategy_id = i + 1;
         slot->state_bytes     = ops->state_bytes;
@@ -262,16 +264,17 @@ const out_rec_t *engine_out_next(const engine_out_t *out, uint32_t *pos)
 /* ---- best bid and offer ----------------------------------------------------------------------------------------- */
 /* The venue tells its best quotes in two streams, diffs of the book and quotes, numbered alike: the one with the larger
  * update id is the newer. A quote never stands in for a book that is not LIVE. */
-static bool quote_leads(const ins_state_t *ins, const book_t *book)
+static bool quote_leads(const engine_t *e, const ins_state_t *ins, const book_t *book)
 {
-    return ins->quote.venue_seq > book_venue_seq(book) && book_health(book) == FEED_LIVE;
+    return ins->quote.venue_seq > book_venue_seq(book) && book_health(book) == FEED_LIVE &&
+           e->now.mono_ns - ins->quote_mono_ns <= e->s->stale_ns;
 }
 
 static bool best_view(const engine_t *e, uint32_t id, top_t *out, int64_t *mono_ns)
 {
     const ins_state_t *ins  = &e->ins[id];
     const book_t      *book = book_of(e, id);
-    if (quote_leads(ins, book)) {
+    if (quote_leads(e, ins, book)) {
         *out     = ins->quote;
         *mono_ns = ins->quote_mono_ns;
         return true;
@@ -288,19 +291,32 @@ static void market_view(const engine_t *e, uint32_t id, risk_md_t *md)
     top_t               best;
     *md = (risk_md_t){.last_px = ins->last.px, .last_mono_ns = ins->last_mono_ns, .has_last = ins->has_last};
     best_view(e, id, &best, &md->book_mono_ns);
-    md->bid_px   = best.bid_px;
-    md->ask_px   = best.ask_px;
-    md->has_bid  = best.bid_qty > 0;
-    md->has_ask  = best.ask_qty > 0;
+    md->bid_px  = best.bid_px;
+    md->ask_px  = best.ask_px;
+    md->has_bid = best.bid_qty > 0;
+    md->has_ask = best.ask_qty > 0;
+    if (health == FEED_STALE) {
+        md->book_mono_ns = STALE_MONO_NS; /* whatever its age: nothing is priced on it */
+    }
     md->feed_gap = health == FEED_BROKEN || health == FEED_RECOVERING;
 }
 
-static uint16_t request(engine_t *e, const order_req_t *req)
+static uint16_t request(engine_t *e, const order_req_t *given)
 {
-    const ins_state_t *ins = ins_of(e, req->instrument_id);
-    const uint32_t     row = req->action == ORDER_ACTION_NEW ? ORDER_NONE : order_find(e->orders, req->orig_cl_ord_id);
+    order_req_t        made = *given;
+    const order_req_t *req  = &made;
+    const ins_state_t *ins  = ins_of(e, req->instrument_id);
+    const uint32_t     row  = req->action == ORDER_ACTION_NEW ? ORDER_NONE : order_find(e->orders, req->orig_cl_ord_id);
     risk_md_t          md;
     risk_out_t         result;
+    if (req->action == ORDER_ACTION_CANCEL && row != ORDER_NONE) { /* it names an order; all else is the order's own */
+        const order_t *order = order_at(e->orders, row);
+        made.side            = order->side;
+        made.ord_type        = order->ord_type;
+        made.tif             = order->tif;
+        made.exec_inst       = order->exec_inst;
+        made.px = made.qty = 0;
+    }
     if (ins) {
         market_view(e, req->instrument_id, &md);
     }
@@ -340,11 +356,34 @@ static uint16_t request(engine_t *e, const order_req_t *req)
         sent.px = result.px;
         order_replace_sent(e->orders, row, result.px, result.px_value, req->qty);
         break;
-    case ORDER_ACTION_CANCEL: order_cancel_sent(e->orders, row); break;
+    case ORDER_ACTION_CANCEL: order_cancel_sent(e->orders, row, e->now); break;
     case ORDER_ACTION_NONE: assert(req->action != ORDER_ACTION_NONE); /* risk passes no request without an action */
     }
     emit(e, MSG_ORDER_REQUEST, &sent);
     return 0;
+}
+
+/* A request of a lane or an operator. Its ids must be of this life and of an origin that is not ours: else one message
+ * could use up the ids of a strategy, or of the lane itself, for ever. */
+static void request_from_outside(engine_t *e, const order_req_t *req)
+{
+    const uint32_t origin = cl_ord_id_origin(req->cl_ord_id);
+    if (cl_ord_id_epoch(req->cl_ord_id) == e->s->epoch && origin != ORIGIN_ENGINE && origin > e->s->strategy_count) {
+        request(e, req);
+        return;
+    }
+    const verdict_t verdict = {.cl_ord_id     = req->cl_ord_id,
+                               .order_seq     = e->s->seq,
+                               .observed      = origin,
+                               .limit         = e->s->strategy_count,
+                               .engine_utc_ns = e->now.utc_ns,
+                               .instrument_id = req->instrument_id,
+                               .account_id    = req->account_id,
+                               .strategy_id   = req->strategy_id,
+                               .limit_version = risk_limit_version(e->risk),
+                               .code          = RISK_BAD_CLIENT_ORDER_ID,
+                               .action        = req->action};
+    emit(e, MSG_VERDICT, &verdict);
 }
 
 /* ---- strategies -------------------------------------------------------------------------------------------------- */
@@ -384,7 +423,7 @@ static uint16_t act(const strategy_ctx_t *ctx, order_req_t *req)
 {
     engine_t        *e    = host_of(ctx);
     strategy_slot_t *slot = &e->s->strategies[ctx->strategy_id - 1];
-    if (e->actions++ >= STRATEGY_ACTIONS_MAX) {
+    if (e->actions++ >= STRATEGY_ACTIONS_MAX || e->input_actions++ >= ENGINE_ACTIONS_MAX) {
         return RISK_INTERNAL;
     }
     req->cl_ord_id       = cl_ord_id_make(e->s->epoch, ctx->strategy_id, ++slot->minted);
@@ -536,7 +575,8 @@ static void sweep(engine_t *e)
     for (uint32_t row = order_first(e->orders), next; row != ORDER_NONE && sent < ENGINE_SWEEP_MAX; row = next) {
         const order_t *order = order_at(e->orders, row);
         next                 = order_next(e->orders, row);
-        if (!order_is_open(order) || (order->flags & ORDER_PENDING_CANCEL)) {
+        const bool asked     = order->cancel_mono_ns != 0 && e->now.mono_ns - order->cancel_mono_ns < KILL_RETRY_NS;
+        if (!order_is_open(order) || (order->flags & ORDER_PENDING_CANCEL) || asked) {
             continue;
         }
         for (uint32_t k = 0; k < e->s->kill_count; k++) {
@@ -549,9 +589,14 @@ static void sweep(engine_t *e)
     }
 }
 
-static void kill_set(engine_t *e, const control_t *control)
+static void kill_set(engine_t *e, const control_t *given)
 {
-    uint32_t at = 0;
+    const control_t  named   = {.kind       = CONTROL_KILL,
+                                .scope_type = given->scope_type,
+                                .scope_id   = given->scope_type == SCOPE_GLOBAL ? 0 : given->scope_id,
+                                .value      = given->value};
+    const control_t *control = &named;
+    uint32_t         at      = 0;
     while (at < e->s->kill_count &&
            (e->s->kills[at].scope_type != control->scope_type || e->s->kills[at].scope_id != control->scope_id)) {
         at++;
@@ -628,7 +673,10 @@ static void mark(engine_t *e, uint32_t id)
 static err_t on_instrument(engine_t *e, const msg_t *in)
 {
     instrument_def_t def = *(const instrument_def_t *)in->body;
-    const uint32_t   id  = e->s->instrument_count + 1;
+    if (!in->text || !in->tail || in->tail_count == 0) {
+        return err_set(ERR_ARG, "engine: an instrument definition without symbol or tick bands");
+    }
+    const uint32_t id = e->s->instrument_count + 1;
     if (id > e->s->instruments_max) {
         return err_set(ERR_LIMIT, "engine: instrument %s is one more than the %u configured", in->text,
                        e->s->instruments_max);
@@ -659,11 +707,22 @@ static err_t on_instrument(engine_t *e, const msg_t *in)
 
 static void on_book_update(engine_t *e, const msg_t *in)
 {
-    const book_update_t *upd  = in->body;
-    const uint32_t       id   = upd->instrument_id;
-    book_t              *book = book_of(e, id);
-    const err_t          err  = book_apply(book, upd, in->tail, e->now.mono_ns);
+    const book_update_t *upd    = in->body;
+    const uint32_t       id     = upd->instrument_id;
+    book_t              *book   = book_of(e, id);
+    const uint32_t       levels = (uint32_t)upd->bid_count + upd->ask_count;
+    static const level_t none;
+    if (levels > in->tail_count || (levels && !in->tail)) { /* says more levels than there are */
+        book_feed(book, &(feed_state_t){.instrument_id = id, .health = FEED_BROKEN, .reason = FEED_REASON_GARBLED},
+                  e->now.mono_ns);
+        tell_feed(e, id);
+        return;
+    }
+    const err_t err = book_apply(book, upd, in->tail ? in->tail : &none, e->now.mono_ns);
     tell_feed(e, id);
+    if (err == ERR_OK && (upd->flags & BOOK_FLAG_LAST) && (upd->flags & BOOK_FLAG_SNAPSHOT)) {
+        e->ins[id].quote = (top_t){0}; /* a new beginning: the venue may have begun its ids anew as well */
+    }
     if (err == ERR_OK && (upd->flags & BOOK_FLAG_LAST) && book_health(book) == FEED_LIVE) {
         mark(e, id);
         tell_book(e, id);
@@ -673,12 +732,12 @@ static void on_book_update(engine_t *e, const msg_t *in)
 static void on_top(engine_t *e, const top_t *top)
 {
     ins_state_t *ins = &e->ins[top->instrument_id];
-    if (top->venue_seq < ins->quote.venue_seq) {
-        return; /* older than the one we have */
+    if (top->venue_seq < ins->quote.venue_seq && e->now.mono_ns - ins->quote_mono_ns <= e->s->stale_ns) {
+        return; /* older than the one we have, which is not old itself (a venue may begin its ids anew) */
     }
     ins->quote         = *top;
     ins->quote_mono_ns = e->now.mono_ns;
-    if (quote_leads(ins, book_of(e, top->instrument_id))) {
+    if (quote_leads(e, ins, book_of(e, top->instrument_id))) {
         mark(e, top->instrument_id);
         tell_book(e, top->instrument_id);
     }
@@ -711,6 +770,9 @@ static void book_fill(engine_t *e, const order_effect_t *effect)
                                    .fee           = bust ? -effect->fee : effect->fee};
     const err_t      err        = bust ? portfolio_bust(e->portfolio, &fill) : portfolio_fill(e->portfolio, &fill);
     if (err) {
+        if (effect->account_id <= e->s->accounts_max) {
+            e->accounts[effect->account_id].unbooked = 1;
+        }
         risk_control(e->risk, &(control_t){.kind       = CONTROL_UNRECONCILED,
                                            .scope_type = SCOPE_ACCOUNT,
                                            .scope_id   = effect->account_id,
@@ -734,7 +796,7 @@ static void on_exec_report(engine_t *e, const exec_report_t *in)
     const ins_state_t *ins = ins_of(e, in->instrument_id);
     order_effect_t     effect;
     exec_report_t      report = *in;
-    if (!ins && in->cl_ord_id && order_find(e->orders, in->cl_ord_id) != ORDER_NONE) {
+    if (in->instrument_id == 0 && in->cl_ord_id && order_find(e->orders, in->cl_ord_id) != ORDER_NONE) {
         ins = ins_of(e, order_at(e->orders, order_find(e->orders, in->cl_ord_id))->instrument_id);
     }
     order_apply_exec(e->orders, in, ins ? &ins->ins : NULL, &effect);
@@ -798,7 +860,6 @@ static void day_roll(engine_t *e)
 
 static void on_tick(engine_t *e)
 {
-    day_roll(e);
     for (uint32_t id = 1; id <= e->s->instrument_count; id++) {
         book_age(book_of(e, id), e->now.mono_ns, e->s->stale_ns);
         tell_feed(e, id);
@@ -852,11 +913,17 @@ static err_t dispatch(engine_t *e, const msg_t *in)
         return ERR_OK;
     }
     case MSG_EXEC_REPORT: on_exec_report(e, in->body); return ERR_OK;
-    case MSG_ORDER_REQUEST: request(e, in->body); return ERR_OK;
+    case MSG_ORDER_REQUEST: request_from_outside(e, in->body); return ERR_OK;
     case MSG_TICK: on_tick(e); return ERR_OK;
     case MSG_CONTROL: {
         const control_t *control = in->body;
-        const err_t      err     = risk_control(e->risk, control);
+        if (control->kind == CONTROL_UNRECONCILED && !control->value && control->scope_id <= e->s->accounts_max &&
+            e->accounts[control->scope_id].unbooked) {
+            return err_set(ERR_STATE,
+                           "engine: account %u holds a fill that was not booked as money; it stays unreconciled",
+                           control->scope_id);
+        }
+        const err_t err = risk_control(e->risk, control);
         if (!err && control->kind == CONTROL_KILL) {
             kill_set(e, control);
         }
@@ -880,7 +947,7 @@ static void check_money(const engine_t *e)
         for (uint32_t id = 1; id <= e->s->instrument_count; id++) {
             position_t      position;
             risk_exposure_t exposure;
-            if (portfolio_position(e->portfolio, account, id, &position)) {
+            if (!e->accounts[account].unbooked && portfolio_position(e->portfolio, account, id, &position)) {
                 assert(risk_exposure(e->risk, account, id, &exposure));
                 assert(exposure.pos == position.qty);
             }
@@ -895,9 +962,11 @@ err_t engine_apply(engine_t *e, now_t now, const msg_t *in, engine_out_t *out)
     if (out->cap < ENGINE_OUT_MAX) {
         return err_set(ERR_LIMIT, "engine: output buffer of %u bytes, %u are needed", out->cap, ENGINE_OUT_MAX);
     }
-    e->out = out;
-    e->now = now;
+    e->out           = out;
+    e->now           = now;
+    e->input_actions = 0;
     e->s->seq++;
+    day_roll(e);
     const err_t err = dispatch(e, in);
     if (e->s->kill_count) {
         sweep(e);
@@ -959,16 +1028,6 @@ const book_t *engine_book(const engine_t *e, uint32_t id)
     return ins_of(e, id) ? book_of(e, id) : NULL;
 }
 
-bool engine_quote(const engine_t *e, uint32_t id, top_t *out)
-{
-    const ins_state_t *ins = ins_of(e, id);
-    if (!ins || ins->quote.instrument_id == 0) {
-        return false;
-    }
-    *out = ins->quote;
-    return true;
-}
-
 const order_table_t *engine_orders(const engine_t *e)
 {
     return e->orders;
@@ -976,10 +1035,6 @@ const order_table_t *engine_orders(const engine_t *e)
 const portfolio_t *engine_portfolio(const engine_t *e)
 {
     return e->portfolio;
-}
-uint64_t engine_seq(const engine_t *e)
-{
-    return e->s->seq;
 }
 uint64_t engine_output_hash(const engine_t *e)
 {
@@ -1006,6 +1061,7 @@ uint64_t engine_state_hash(const engine_t *e)
     h = risk_hash(h, e->risk);
     h = portfolio_hash(h, e->portfolio);
     for (uint32_t i = 0; i < s->strategy_count; i++) {
+        h = hash_bytes(h, &s->strategies[i].cfg, sizeof s->strategies[i].cfg);
         h = hash_u64(h, s->strategies[i].minted);
         h = hash_bytes(h, state_of(e, i), s->strategies[i].state_bytes);
     }

@@ -35,8 +35,9 @@
 
 #define ENGINE_OUT_MAX (1u << 20) /* bytes that the outputs of one input need at most */
 #define ENGINE_STRATEGIES_MAX 64u
-#define ENGINE_KILLS_MAX 64u /* scopes whose open orders are being cancelled at a time */
-#define ENGINE_SWEEP_MAX 64u /* cancels of a kill sent with one input; the rest follow with the next ones */
+#define ENGINE_KILLS_MAX 64u     /* scopes whose open orders are being cancelled at a time */
+#define ENGINE_SWEEP_MAX 64u     /* cancels of a kill sent with one input; the rest follow with the next ones */
+#define ENGINE_ACTIONS_MAX 1024u /* order actions of all strategies in one input; one more is answered with 199 */
 
 typedef struct engine_strategy_cfg {
     const strategy_ops_t *ops;
@@ -96,7 +97,5 @@ uint32_t      engine_instrument_find(const engine_t *engine, uint16_t venue_id, 
 const book_t *engine_book(const engine_t *engine, uint32_t instrument_id);
 const order_table_t *engine_orders(const engine_t *engine);
 const portfolio_t   *engine_portfolio(const engine_t *engine);
-bool                 engine_quote(const engine_t *engine, uint32_t instrument_id, top_t *out); /* venue's newest TOP */
-uint64_t             engine_seq(const engine_t *engine);                                       /* inputs applied */
 uint64_t             engine_output_hash(const engine_t *engine);
 uint64_t             engine_state_hash(const engine_t *engine);

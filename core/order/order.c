@@ -53,7 +53,10 @@ _Static_assert(sizeof(struct order_table) == 112, "no padding");
 
 /* ---- arena ------------------------------------------------------------------------------------------------------- */
 
-static uint64_t round_64(uint64_t bytes) { return (bytes + 63) & ~63ULL; }
+static uint64_t round_64(uint64_t bytes)
+{
+    return (bytes + 63) & ~63ULL;
+}
 
 static uint32_t index_cells(uint32_t rows)
 {
@@ -353,20 +356,20 @@ static void age_unlink(order_table_t *t, order_list_t *list, order_t *o)
 
 static void age_push_front(order_table_t *t, order_list_t *list, uint32_t row)
 {
-    order_t *o  = row_at(t, row);
-    o->age_prev = ORDER_NONE;
-    o->age_next = list->first;
+    order_t *o                                                                     = row_at(t, row);
+    o->age_prev                                                                    = ORDER_NONE;
+    o->age_next                                                                    = list->first;
     *(list->first == ORDER_NONE ? &list->last : &row_at(t, list->first)->age_prev) = row;
-    list->first = row;
+    list->first                                                                    = row;
 }
 
 static void age_push_back(order_table_t *t, order_list_t *list, uint32_t row)
 {
-    order_t *o  = row_at(t, row);
-    o->age_next = ORDER_NONE;
-    o->age_prev = list->last;
+    order_t *o                                                                    = row_at(t, row);
+    o->age_next                                                                   = ORDER_NONE;
+    o->age_prev                                                                   = list->last;
     *(list->last == ORDER_NONE ? &list->first : &row_at(t, list->last)->age_next) = row;
-    list->last = row;
+    list->last                                                                    = row;
 }
 
 static void side_unlink(order_table_t *t, order_t *o)
@@ -539,12 +542,13 @@ uint32_t order_open(order_table_t *t, const order_req_t *req, int64_t px_value, 
     return row;
 }
 
-void order_cancel_sent(order_table_t *t, uint32_t row)
+void order_cancel_sent(order_table_t *t, uint32_t row, now_t now)
 {
     order_t           *o   = row_at(t, row);
     const order_seen_t was = order_look(o);
     assert(was.open);
     o->flags |= ORDER_PENDING_CANCEL;
+    o->cancel_mono_ns = now.mono_ns;
     order_settle(t, row, was);
 }
 
@@ -604,7 +608,8 @@ static bool fill_bookable(const order_table_t *t, const order_t *o, const exec_r
                           uint8_t side, const order_effect_t *effect)
 {
     int64_t sum;
-    return ins != NULL && rep->last_qty > 0 && (rep->exec_id_hi | rep->exec_id_lo) != 0 && effect->account_id != 0 &&
+    return ins != NULL && rep->last_qty > 0 && rep->fee != INT64_MIN &&
+           /* a bust gives it back negated */ (rep->exec_id_hi | rep->exec_id_lo) != 0 && effect->account_id != 0 &&
            effect->instrument_id != 0 && effect->instrument_id <= t->cfg.instruments_max &&
            (side == SIDE_BUY || side == SIDE_SELL) && !(o && __builtin_add_overflow(o->exec_qty, rep->last_qty, &sum));
 }
@@ -750,9 +755,7 @@ static void apply_status(order_t *o, const exec_report_t *rep, order_effect_t *e
     case ORD_STATUS_FILLED:
     case ORD_STATUS_CANCELED:
     case ORD_STATUS_REJECTED:
-    case ORD_STATUS_EXPIRED:
-        apply_status_closed(o, rep, (ord_status_t)rep->ord_status, effect);
-        break;
+    case ORD_STATUS_EXPIRED: apply_status_closed(o, rep, (ord_status_t)rep->ord_status, effect); break;
     default: apply_status_open(o, rep); break;
     }
     o->not_found = 0;

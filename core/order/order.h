@@ -22,8 +22,8 @@
  * Fills     Every execution is booked, whatever state the order is in, and once: the key is (instrument_id, exec_id).
  *           Where a venue gives both sides of a trade one id, the adapter folds the order into exec_id. The newest
  *           fills_max executions are remembered; an older one that is reported again would be booked again (its cum_qty
- *           then raises CUM_BACKWARDS) and its bust is UNKNOWN_EXEC: size fills_max for the longest resend of the venue.
- *           Not booked, with BAD_FILL: last_qty <= 0 (an adapter gives 0 for a quantity over 63 bits), no exec_id, a sum
+ *           then raises CUM_BACKWARDS) and its bust is UNKNOWN_EXEC: size fills_max for the longest resend of the
+ * venue. Not booked, with BAD_FILL: last_qty <= 0 (an adapter gives 0 for a quantity over 63 bits), no exec_id, a sum
  *           over 63 bits, an unknown instrument, or a fill of an unknown order that names no account.
  * Rows      cfg.orders_max rows: open orders are never given up; closed ones stay (late fills, duplicates) and are
  *           recycled, longest closed first. A fill of a recycled order is UNKNOWN_ORDER_FILL and still booked.
@@ -31,9 +31,9 @@
  * Memory    one arena of the caller's; 32-bit row numbers, no pointers: its bytes are its snapshot, and order_hash() is
  *           the hash of those bytes (no padding, everything zeroed by new).
  * Threads   one writer, the engine thread; nobody else reads.
- * Units     px, qty: int64 in the instrument's scales. Sums of px * qty: 128 bits, exact; average price = px_qty / cum_qty.
- * Errors    none: what a venue says is never an error here, it is a state or an alarm.
- * Sources   FIX 4.4 volume 4, order state change matrices; our conformance sequences. */
+ * Units     px, qty: int64 in the instrument's scales. Sums of px * qty: 128 bits, exact; average price = px_qty /
+ * cum_qty. Errors    none: what a venue says is never an error here, it is a state or an alarm. Sources   FIX 4.4
+ * volume 4, order state change matrices; our conformance sequences. */
 #pragma once
 
 #include <stdbool.h>
@@ -56,52 +56,52 @@ typedef struct order_cfg {
     uint32_t reserved;
 } order_cfg_t;
 
-enum { /* order_t.flags */
-    ORDER_ACKED          = 1, /* the venue has shown that it has the order   */
-    ORDER_PENDING_CANCEL = 2,
-    ORDER_UNKNOWN        = 4
+enum {                           /* order_t.flags */
+       ORDER_ACKED          = 1, /* the venue has shown that it has the order   */
+       ORDER_PENDING_CANCEL = 2,
+       ORDER_UNKNOWN        = 4
 };
 
 typedef struct order { /* read by everyone in the engine thread, written by this module only */
     /* line 0: what exposure and self-trade prevention read */
     uint64_t cl_ord_id;
-    int64_t  px;           /* limit at the venue as last confirmed (44)                                    */
-    int64_t  px_value;     /* price at which risk values it: RISK section 6, Pw                            */
-    int64_t  order_qty;    /* total as last confirmed (38)                                                 */
-    int64_t  exec_qty;     /* sum of fills, busted ones included: what can no longer fill                  */
+    int64_t  px;        /* limit at the venue as last confirmed (44)                                    */
+    int64_t  px_value;  /* price at which risk values it: RISK section 6, Pw                            */
+    int64_t  order_qty; /* total as last confirmed (38)                                                 */
+    int64_t  exec_qty;  /* sum of fills, busted ones included: what can no longer fill                  */
     uint32_t account_id;
     uint32_t instrument_id;
     uint32_t tenant_id;
     uint32_t strategy_id;
     uint8_t  side;
-    uint8_t  ord_status;   /* shown; see above                                                             */
-    uint8_t  closed_as;    /* 0 while open, else FILLED, CANCELED, REJECTED or EXPIRED                     */
+    uint8_t  ord_status; /* shown; see above                                                             */
+    uint8_t  closed_as;  /* 0 while open, else FILLED, CANCELED, REJECTED or EXPIRED                     */
     uint8_t  flags;
-    uint32_t replaces;     /* REPLACE requests without an answer                                           */
+    uint32_t replaces; /* REPLACE requests without an answer                                           */
 
     /* line 1: requests under way, booking */
-    int64_t  pend_qty;     /* over all replaces under way: largest new total,                              */
-    int64_t  pend_px_lo;   /*                              lowest and                                      */
-    int64_t  pend_px_hi;   /*                              highest price, limit or px_value                */
-    int64_t  venue_cum;    /* most that the venue has said is filled                                       */
-    int64_t  cum_qty;      /* booked, without busted fills (14)                                            */
+    int64_t  pend_qty;   /* over all replaces under way: largest new total,                              */
+    int64_t  pend_px_lo; /*                              lowest and                                      */
+    int64_t  pend_px_hi; /*                              highest price, limit or px_value                */
+    int64_t  venue_cum;  /* most that the venue has said is filled                                       */
+    int64_t  cum_qty;    /* booked, without busted fills (14)                                            */
     uint8_t  ord_type;
     uint8_t  tif;
     uint16_t exec_inst;
-    uint32_t side_prev;    /* list of the instrument and side: best price first, then oldest               */
+    uint32_t side_prev; /* list of the instrument and side: best price first, then oldest               */
     uint32_t side_next;
-    uint32_t age_prev;     /* list of open orders, newest first; or of closed ones, longest closed first   */
+    uint32_t age_prev; /* list of open orders, newest first; or of closed ones, longest closed first   */
     uint32_t age_next;
-    uint32_t not_found;    /* queries in a row that did not find it                                        */
+    uint32_t not_found; /* queries in a row that did not find it                                        */
 
     /* line 2 */
-    i128_t   px_qty;       /* sum of px * qty over booked fills: exact; AvgPx (6) = px_qty / cum_qty        */
-    uint64_t order_id_hi;  /* 37: the venue's, 0 until it is known                                         */
+    i128_t   px_qty;      /* sum of px * qty over booked fills: exact; AvgPx (6) = px_qty / cum_qty        */
+    uint64_t order_id_hi; /* 37: the venue's, 0 until it is known                                         */
     uint64_t order_id_lo;
     uint64_t corr_hi;
     uint64_t corr_lo;
     int64_t  opened_mono_ns;
-    uint64_t reserved2;
+    int64_t  cancel_mono_ns; /* when a cancel went out last; 0 = none                                      */
 } order_t;
 
 _Static_assert(sizeof(order_t) == 192, "three lines, no padding: the arena is hashed as bytes");
@@ -117,27 +117,27 @@ typedef struct order_part {
 } order_part_t;
 
 typedef struct order_effect { /* what a report did; everything that risk, portfolio and output records need */
-    uint32_t     row;    /* ORDER_NONE: no order of ours */
-    uint32_t     alarms; /* bit 1 << alarm_kind_t        */
-    uint32_t     account_id; /* of order or booking      */
+    uint32_t     row;         /* ORDER_NONE: no order of ours */
+    uint32_t     alarms;      /* bit 1 << alarm_kind_t        */
+    uint32_t     account_id;  /* of order or booking      */
     uint32_t     strategy_id;
     uint32_t     instrument_id;
     uint8_t      status_before; /* ord_status; NONE without an order */
     uint8_t      status_after;
-    uint8_t      booked;     /* 1: book qty at px now (a bust books the opposite of its fill, fee given back) */
-    uint8_t      duplicate;  /* 1: an execution or bust that was already booked; nothing changed              */
-    int64_t      qty;        /* signed: buys are positive */
+    uint8_t      booked;    /* 1: book qty at px now (a bust books the opposite of its fill, fee given back) */
+    uint8_t      duplicate; /* 1: an execution or bust that was already booked; nothing changed              */
+    int64_t      qty;       /* signed: buys are positive */
     int64_t      px;
     int64_t      fee;
-    order_part_t before;     /* exposure of the order before and after */
+    order_part_t before; /* exposure of the order before and after */
     order_part_t after;
 } order_effect_t;
 
 typedef struct order_table order_table_t; /* lies in the arena */
 
 /* Life cycle. order_footprint: 0 and a sentence when cfg is out of range. order_new: formats footprint bytes at mem
- * (aligned to order_align()); NULL and a sentence on a bad cfg. order_join: NULL and a sentence when no table lies there;
- * works on any copy of the bytes. */
+ * (aligned to order_align()); NULL and a sentence on a bad cfg. order_join: NULL and a sentence when no table lies
+ * there; works on any copy of the bytes. */
 size_t         order_align(void);
 size_t         order_footprint(const order_cfg_t *cfg);
 void          *order_new(void *mem, const order_cfg_t *cfg);
@@ -154,7 +154,7 @@ uint32_t order_open(order_table_t *table, const order_req_t *req, int64_t px_val
 
 /* order_cancel_sent, order_replace_sent: a request that risk let pass goes out. The order must be open.
  * order_part_replaced: what order_part will say after order_replace_sent with the same figures. */
-void order_cancel_sent(order_table_t *table, uint32_t row);
+void order_cancel_sent(order_table_t *table, uint32_t row, now_t now);
 void order_replace_sent(order_table_t *table, uint32_t row, int64_t px, int64_t px_value, int64_t order_qty);
 void order_part_replaced(const order_t *order, int64_t px, int64_t px_value, int64_t order_qty, order_part_t *part);
 
@@ -170,18 +170,17 @@ void order_part_replaced(const order_t *order, int64_t px, int64_t px_value, int
  *                  that was busted does not come back to leaves
  *   CANCELED       closes; UNSOLICITED_CANCEL when nobody asked, unless the order is IOC or FOK or was UNKNOWN.
  *   EXPIRED, REJECTED, UNSENT   close; UNSENT as REJECTED. A cum_qty above our sum leaves a gap: FILL_GAP + QUERY_SENT
- *   REPLACED       order_qty and px of the report are in force (0 = the venue does not say: the most eager that we asked for)
- *   CANCEL_REJECT, REPLACE_REJECT   the request is off, the order goes on
- *   TIMEOUT        UNKNOWN; still counted in full
- *   ORDER_STATUS   the answer to a query, by ord_status: open or closed as it says; cum_qty is believed (a gap without
- *                  alarm: the fills are being fetched; CUM_BACKWARDS when a closed order has less than we booked);
- *                  for an UNKNOWN order it also settles the cancels and, if it names order_qty and px, replaces under way.
- *                  NONE = not found: changes nothing, but the second in a row for an order that the venue never showed
- *                  closes it as REJECTED. The adapter spaces queries by more than the venue's receive window
- * A report of no order of ours, but TRADE and TRADE_CANCEL, is ALIEN_ORDER; with ACCOUNT_UNRECONCILED when it may be
- * working. An exec_type that is none of these changes nothing: UNKNOWN_EXEC.
- * Cost O(1), plus the list insert of order_open when a price changes */
-void order_apply_exec(order_table_t *table, const exec_report_t *report, const instrument_t *ins, order_effect_t *effect);
+ *   REPLACED       order_qty and px of the report are in force (0 = the venue does not say: the most eager that we
+ * asked for) CANCEL_REJECT, REPLACE_REJECT   the request is off, the order goes on TIMEOUT        UNKNOWN; still
+ * counted in full ORDER_STATUS   the answer to a query, by ord_status: open or closed as it says; cum_qty is believed
+ * (a gap without alarm: the fills are being fetched; CUM_BACKWARDS when a closed order has less than we booked); for an
+ * UNKNOWN order it also settles the cancels and, if it names order_qty and px, replaces under way. NONE = not found:
+ * changes nothing, but the second in a row for an order that the venue never showed closes it as REJECTED. The adapter
+ * spaces queries by more than the venue's receive window A report of no order of ours, but TRADE and TRADE_CANCEL, is
+ * ALIEN_ORDER; with ACCOUNT_UNRECONCILED when it may be working. An exec_type that is none of these changes nothing:
+ * UNKNOWN_EXEC. Cost O(1), plus the list insert of order_open when a price changes */
+void order_apply_exec(order_table_t *table, const exec_report_t *report, const instrument_t *ins,
+                      order_effect_t *effect);
 
 /* Reading. order_find: row of a ClOrdID or ORDER_NONE, O(1). order_at: any row that a call here gave out. */
 uint32_t       order_find(const order_table_t *table, uint64_t cl_ord_id);
@@ -198,7 +197,7 @@ uint32_t order_first(const order_table_t *table);
 uint32_t order_next(const order_table_t *table, uint32_t row);
 uint32_t order_side_first(const order_table_t *table, uint32_t instrument_id, side_t side);
 uint32_t order_side_next(const order_table_t *table, uint32_t row);
-int64_t  order_eager_px(const order_t *order); /* highest limit of a buy, lowest of a sell */
+int64_t  order_eager_px(const order_t *order);         /* highest limit of a buy, lowest of a sell */
 uint32_t order_open_count(const order_table_t *table); /* rows in order_first's list */
 
 /* order_hash: the whole table, O(footprint). */

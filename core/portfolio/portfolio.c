@@ -372,9 +372,17 @@ static err_t check_ids(const portfolio_t *p, uint32_t account_id, uint32_t instr
     return ERR_OK;
 }
 
+/* Marks: a price that the instrument can have. */
 static bool px_valid(const slot_t *slot, int64_t px)
 {
     return px > 0 || slot->ins.def.allow_negative;
+}
+
+/* Fills are facts: what the venue says is booked, also at a price that it should not have. Only an inverse contract has
+ * no value at all at such a price. */
+static bool px_bookable(const slot_t *slot, int64_t px)
+{
+    return px > 0 || slot->ins.def.kind != INSTRUMENT_INVERSE;
 }
 
 /* Copies of what one event touches; put back whole or not at all. */
@@ -417,7 +425,7 @@ static err_t check_fill(const portfolio_t *p, const portfolio_fill_t *f)
         return err_set(ERR_ARG, "portfolio: fill on instrument %u: side %u, limit 1 buy or 2 sell", f->instrument_id,
                        f->side);
     }
-    if (f->qty <= 0 || !px_valid(slot_of(p, f->instrument_id), f->px)) {
+    if (f->qty <= 0 || !px_bookable(slot_of(p, f->instrument_id), f->px)) {
         return err_set(ERR_ARG, "portfolio: fill on instrument %u: qty %lld at px %lld, limit above 0",
                        f->instrument_id, (long long)f->qty, (long long)f->px);
     }

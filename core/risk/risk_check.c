@@ -146,7 +146,8 @@ static uint16_t check_target(gate_t *g)
         return RISK_ACCEPTED;
     }
     if (o == NULL || o->cl_ord_id != req->orig_cl_ord_id || o->account_id != req->account_id ||
-        o->instrument_id != req->instrument_id || (g->amend && o->side != req->side)) {
+        o->instrument_id != req->instrument_id ||
+        (g->amend && (o->side != req->side || o->strategy_id != req->strategy_id))) {
         return deny_account(g, RISK_UNKNOWN_ORDER, (int64_t)req->orig_cl_ord_id, 0);
     }
     if (!order_is_open(o)) {
@@ -351,17 +352,20 @@ static uint16_t check_session(gate_t *g)
     }
 }
 
-/* Only towards flat and not through it, all open orders counted. A latched loss acts here with its own code. */
+/* Only towards flat and not through it, all open orders counted: the account's state, a latched loss with its own code,
+ * or the order's own instruction (18 = E). */
 static uint16_t check_reduce(gate_t *g)
 {
-    if (!g->acc->reduce_only && !g->acc->latched) {
+    const uint16_t inst = g->amend ? g->req->exec_inst | g->in->target->exec_inst : g->req->exec_inst;
+    if (!g->acc->reduce_only && !g->acc->latched && !(inst & EXEC_INST_REDUCE_ONLY)) {
         return RISK_ACCEPTED;
     }
     const bool reduces = g->buy ? g->row->pos < 0 && g->long_then <= 0 : g->row->pos > 0 && g->short_then <= 0;
     if (reduces) {
         return RISK_ACCEPTED;
     }
-    return deny_account(g, g->acc->reduce_only ? RISK_REDUCE_ONLY : (risk_code_t)g->acc->latched,
+    const bool latch = g->acc->latched && !g->acc->reduce_only;
+    return deny_account(g, latch ? (risk_code_t)g->acc->latched : RISK_REDUCE_ONLY,
                         g->buy ? g->long_then : g->short_then, 0);
 }
 

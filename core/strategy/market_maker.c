@@ -147,8 +147,8 @@ static bool moved(const maker_t *m, const instrument_t *ins, int64_t from, int64
 static int64_t quote_size(const instrument_t *ins, int64_t px, int64_t notional)
 {
     const int64_t tenth = kit_ppm(px, PPM / 10);
-    const int64_t least =
-        max_i64(kit_size(ins, px - tenth, 1), kit_size(ins, px < INT64_MAX - tenth ? px + tenth : px, 1));
+    const int64_t below = saturate((i128_t)px - tenth), above = saturate((i128_t)px + tenth);
+    const int64_t least = max_i64(kit_size(ins, below, 1), kit_size(ins, above, 1));
     return max_i64(kit_size(ins, px, notional), least);
 }
 

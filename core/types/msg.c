@@ -66,21 +66,3 @@ const char *alarm_kind_str(alarm_kind_t kind)
                                                         "LIMIT"};
     return (unsigned)kind < ALARM_KIND_COUNT ? names[kind] : "UNKNOWN";
 }
-
-const char *ord_status_str(ord_status_t status)
-{
-    switch (status) {
-    case ORD_STATUS_NONE: return "NONE";
-    case ORD_STATUS_NEW: return "NEW";
-    case ORD_STATUS_PARTIALLY_FILLED: return "PARTIALLY_FILLED";
-    case ORD_STATUS_FILLED: return "FILLED";
-    case ORD_STATUS_CANCELED: return "CANCELED";
-    case ORD_STATUS_PENDING_CANCEL: return "PENDING_CANCEL";
-    case ORD_STATUS_REJECTED: return "REJECTED";
-    case ORD_STATUS_PENDING_NEW: return "PENDING_NEW";
-    case ORD_STATUS_EXPIRED: return "EXPIRED";
-    case ORD_STATUS_PENDING_REPLACE: return "PENDING_REPLACE";
-    case ORD_STATUS_UNKNOWN: return "UNKNOWN";
-    }
-    return "UNKNOWN";
-}

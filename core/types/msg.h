@@ -323,7 +323,6 @@ size_t      msg_body_size(msg_type_t type);
 const char *feed_health_str(feed_health_t health);
 const char *feed_reason_str(feed_reason_t reason);
 const char *alarm_kind_str(alarm_kind_t kind);
-const char *ord_status_str(ord_status_t status);
 
 _Static_assert(sizeof(level_t) == 16, "wire");
 _Static_assert(sizeof(book_update_t) == 56, "wire");

@@ -1,10 +1,10 @@
 /* fuzz_binance: the predicted walk and the walk by key are one codec.
  *
- * Input: one byte for the market, then frames, one a line. Each frame is decoded twice: as it stands, and with a blank
- * behind its first brace, which means the same and makes every prediction fail. Both must agree: refused by both or
- * taken by both with the same messages; and the feeds must stand alike afterwards. (A frame that is refused may have
- * sent its first parts on one side only, so rpt_seq is left out, and so are the messages of refused frames.)
- * Frames lie in blocks of exactly their size: the sanitizer sees a read beyond the end. */
+ * Input: one byte for the market, then one frame a line, or `!`: data were lost. Each frame is decoded twice: as it
+ * stands, and with a blank behind its first brace, which means the same and makes every prediction fail. Both must
+ * agree: refused by both or taken by both with the same messages; and the feeds must stand alike afterwards. (A frame
+ * that is refused may have sent its first parts on one side only, so rpt_seq is left out, and so are the messages of
+ * refused frames.) Frames lie in blocks of exactly their size: the sanitizer sees a read beyond the end. */
 #include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -114,6 +114,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 straight.hash = by_key.hash = before;
             }
             compare(ops->feed_stats(straight.codec, 1), ops->feed_stats(by_key.codec, 1));
+        } else if (len > 0 && *at == '!') {
+            ops->lost(straight.codec, 1, FEED_REASON_LOST, 1);
+            ops->lost(by_key.codec, 0, FEED_REASON_LOST, 1);
+            assert(straight.hash == by_key.hash);
+            compare(ops->feed_stats(straight.codec, 1), ops->feed_stats(by_key.codec, 1));
+            assert(ops->feed_stats(straight.codec, 1)->health != FEED_LIVE);
         }
         at = to + 1;
     }

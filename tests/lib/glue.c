@@ -138,7 +138,7 @@ uint16_t glue_request(glue_t *g, const order_req_t *req, now_t now, risk_out_t *
     } else if (req->action == ORDER_ACTION_REPLACE) {
         order_replace_sent(g->orders, row, out->px, out->px_value, req->qty);
     } else {
-        order_cancel_sent(g->orders, row);
+        order_cancel_sent(g->orders, row, now);
     }
     return RISK_ACCEPTED;
 }

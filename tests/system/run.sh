@@ -17,6 +17,12 @@ check "replay without a file" exits 2 "$HWAL" replay
 check "replay of nothing" exits 1 "$HWAL" replay "$T/absent.gz"
 check "it names the file" says "absent.gz"
 check "bad speed" exits 2 "$HWAL" replay x --speed -1
+check "bad market" exits 2 "$HWAL" replay x --market foo
+check "unknown option" exits 2 "$HWAL" run --sseconds 3
+check "it names the option" says "sseconds"
+check "a folder is no capture" exits 1 "$HWAL" replay "$T"
+check "settings of a strategy" exits 0 "$HWAL" run --strategy market_maker:help
+check "on stdout" grep -q notional "$T/out"
 
 # ---- configuration ----
 check "shipped configuration" exits 0 "$HWAL" config check
@@ -55,6 +61,7 @@ else
 fi
 check "another seed" exits 0 "$HWAL" run --config configs/demo.yaml --seconds 5 --json --seed 43
 checks=$((checks + 1)); same && fail "another seed gives the same hashes"
+check "slow venue ends all the same" exits 0 env HWAL_VENUE_PLACE_US=3000000 HWAL_VENUE_REPORT_US=2000000 "$HWAL" run --seconds 2
 check "text summary" exits 0 "$HWAL" run --seconds 1
 check "no colour in a pipe" bash -c '! grep -q $'"'\\e'"' "$1"' _ "$T/out"
 
@@ -109,9 +116,17 @@ check "gap: book is not LIVE" json "d['feeds']['ETHUSDT']['health'] != 'LIVE' an
 gzip -c "$T/full" | head -c 200000 >"$T/cut.gz"; broken cut.gz "cut.gz.*(cut|trunc|end)"
 { cat "$T/full"; printf '1723161300000000000 {"stream"'; } >"$T/halfline"; broken halfline "halfline"
 { head -n 100 "$T/full"; head -n 50 "$T/full"; } >"$T/backwards"; broken backwards "back"
-{ head -n 9000 "$T/full"; echo 'not a time {}'; } >"$T/badtime"; broken badtime "line 9001"
+{ head -n 9000 "$T/full"; echo 'not a time {}'; sed -n 9001,12000p "$T/full"; } >"$T/badtime"; broken badtime "line 9001"
+check "badtime: the rest is read, and no book trusted" json "d['events'] == 12000 and d['lines_bad'] == 1 and d['feeds']['ETHUSDT']['health'] != 'LIVE'"
+{ head -n 9000 "$T/full"; echo '9223372036854775807 {"stream":"x"}'; sed -n 9001,9100p "$T/full"; } >"$T/jump"; broken jump "line 9001"
+{ echo 'rubbish'; cat "$T/full"; } >"$T/firstline"; broken firstline "line 1"
+check "firstline: traded all the same" json "d['orders'] > 0"
+zcat "$d/usdm_btcusdt_20240808.gz" | head -n 20000 | awk 'NR > 15000 && /@depth/ && !n { n = sub(/0","0\.[0-9]*[1-9]/, "5\",\"1.000") } { print }' >"$T/offtick"; broken offtick "offtick line 1[0-9]*.*BROKEN .SCALE"
+check "offtick: counted" json "d['feeds']['BTCUSDT']['book_faults'] == 1"
 : >"$T/empty"; broken empty "empty"
 head -c 5000 /dev/urandom >"$T/noise"; broken noise "noise"
+check "wrong market" exits 1 "$HWAL" replay "$T/full" --market coinm
+check "says what it is" says "usdm"
 check "unsupported venue" exits 1 "$HWAL" replay "$d/hyperliquid_btc_20250126.gz"
 check "says what it is not" says "hyperliquid"
 

@@ -943,7 +943,7 @@ static err_t frame_failed(frame_t *f, err_t err)
     const bool scale = err == ERR_SCALE || err == ERR_RANGE;
     if (scale) {
         f->feed->stats.off_scale++;
-    } else if (err == ERR_PARSE || err == ERR_TRUNCATED || err == ERR_LIMIT) {
+    } else if (err != ERR_GAP && err != ERR_STATE) { /* which depth_sync has counted */
         f->feed->stats.garbled++;
     }
     if (f->is_depth && err != ERR_GAP) {
@@ -965,6 +965,16 @@ static err_t binance_decode(void *codec, const md_frame_t *in)
     return err == ERR_OK ? ERR_OK : frame_failed(&f, err);
 }
 
+static void binance_lost(void *codec, uint32_t instrument_id, feed_reason_t reason, int64_t ts_recv_ns)
+{
+    codec_t *c = codec;
+    for (uint32_t i = 0; i < c->feed_count; i++) {
+        if (instrument_id == 0 || c->feeds[i].ref.instrument_id == instrument_id) {
+            depth_sync_lost(&c->feeds[i].sync, reason, ts_recv_ns);
+        }
+    }
+}
+
 static const feed_stats_t *binance_feed_stats(const void *codec, uint32_t instrument_id)
 {
     const feed_t *f = feed_by_id(codec, instrument_id);
@@ -983,5 +993,6 @@ const venue_codec_t binance_codec = {.name       = "binance",
                                      .create     = binance_create,
                                      .feed_add   = binance_feed_add,
                                      .decode     = binance_decode,
+                                     .lost       = binance_lost,
                                      .feed_stats = binance_feed_stats,
                                      .stats      = binance_stats};

@@ -20,6 +20,8 @@
  * Tops     a side with quantity 0 is empty and gets price 0.
  * Broken   an unreadable depth frame breaks its book (FEED_STATE BROKEN, GARBLED or SCALE). When not even the stream's
  *          name can be read nobody knows whose frame it was; if it was a diff, the next one shows the gap.
+ *          A snapshot that cannot be read breaks nothing before its first part was sent; if it was torn before its feed
+ *          was known it is counted as unassigned.
  * Sources  venue documentation of streams and of the local book, and the recorded captures; README.md here. */
 #pragma once
 

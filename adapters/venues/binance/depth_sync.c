@@ -26,13 +26,9 @@ static depth_fit_t rule(const depth_sync_t *s, bool after_snapshot, uint64_t kno
     if (ids->last < known || (ids->last == known && !(s->futures && after_snapshot))) {
         return FIT_DROP;
     }
-    bool joins;
-    if (after_snapshot) {
-        joins = ids->first <= (s->futures ? known : known + 1);
-    } else {
-        joins = s->futures ? ids->prev == known : ids->first == known + 1;
-    }
-    return joins ? FIT_APPLY : FIT_GAP;
+    const bool follows = s->futures ? ids->prev == known : ids->first == known + 1;
+    const bool spans   = after_snapshot && ids->first <= known;
+    return follows || spans ? FIT_APPLY : FIT_GAP;
 }
 
 static void state_set(depth_sync_t *s, depth_state_t state)
@@ -309,5 +305,12 @@ void depth_sync_abort(depth_sync_t *sync, bool begun, feed_reason_t reason, int6
     if (half_sent || (is_live(sync) && !(begun && sync->is_snapshot))) {
         const bool named = begun && !sync->is_snapshot;
         broken(sync, reason, named ? sync->ids.first : 0, named ? sync->ids.last : 0, ts_recv_ns);
+    }
+}
+
+void depth_sync_lost(depth_sync_t *sync, feed_reason_t reason, int64_t ts_recv_ns)
+{
+    if (is_live(sync)) {
+        broken(sync, reason, 0, 0, ts_recv_ns);
     }
 }

@@ -2,7 +2,7 @@
  *
  *              diff: kept                     diff: APPLY ─▶ BOOK_UPDATE
  *             ┌──────┐                             ┌──────┐
- *             │      ▼         snapshot            │      ▼      diff: GAP, or unreadable
+ *             │      ▼         snapshot            │      ▼      diff: GAP, or unreadable; or lost
  *   init ──▶ WAIT ─────────────────────▶ SNAPSHOT ──▶ LIVE ───────────────────────────────▶ RECOVER ─┐ diff: kept
  *                   BOOK_UPDATE SNAPSHOT,   ▲  first diff      FEED_STATE BROKEN                │ ▲    │
  *                   then the kept diffs     └─────────────── snapshot, then the kept diffs ─────┘ └────┘
@@ -14,13 +14,14 @@
  *   spot      u <= L                                after a snapshot U <= L + 1   anything else
  *                                                   else U == L + 1
  *   futures   after a snapshot u < L, else u <= L   after a snapshot U <= L       anything else
- *                                                   else pu == L
+ *                                                   always pu == L
  *
  * Kept     while there is no snapshot, diffs are kept as parts of at most 64 levels in a ring of fixed size. When it
  *          is full the oldest diff goes (counted as dropped): a snapshot that comes later is newer than it, and one
  *          that is not is refused, because the rule finds the hole. After a gap the diff that showed it is kept too.
  * Stale    a snapshot that the oldest kept diff cannot follow is refused (nothing is sent, ERR_STATE: fetch another).
- *          In SNAPSHOT and LIVE one that is not newer than the book is counted and not used.
+ *          In SNAPSHOT and LIVE one that is not newer than the book is counted and not used. In RECOVER the broken book
+ *          decides nothing: one of the very same id is used, and pu == L joins the next futures diff to it.
  * Order    rpt_seq is consecutive over all parts that were committed. FEED_STATE BROKEN may follow a FIRST part in
  *          place of its LAST when the rest of a venue message turned out to be unreadable.
  * Use      begin (diff or snapshot), then for each part levels + part, at last levels + end; or abort at any point.
@@ -95,3 +96,7 @@ err_t depth_sync_end(depth_sync_t *sync, uint32_t bid_count, uint32_t ask_count)
  * (FEED_STATE with reason and the ids of the message, 0 if it had not begun); a snapshot that broke off before its
  * first part leaves it as it is. begun: depth_sync_diff or depth_sync_snapshot answered ERR_OK. */
 void depth_sync_abort(depth_sync_t *sync, bool begun, feed_reason_t reason, int64_t ts_recv_ns);
+
+/* depth_sync_lost: between messages; the book is known to be wrong by someone else. A live book is BROKEN by that
+ * (FEED_STATE with reason and ids 0); one that waits for a snapshot goes on waiting. */
+void depth_sync_lost(depth_sync_t *sync, feed_reason_t reason, int64_t ts_recv_ns);

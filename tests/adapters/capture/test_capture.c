@@ -2,7 +2,8 @@
  *   - lines come out in order of receive time, equal times in order of files, each exactly as it stands in its file
  *   - a file cut at any byte gives the whole lines before the cut, and never an orderly end inside a line or a gzip
  *   - a gzip with any bit flipped never passes off other lines as an orderly end
- *   - every fault has a sentence that names file and line, ends the stream, and comes after all earlier lines
+ *   - every fault has a sentence that names file and line and comes after all earlier lines; a bad line is passed and
+ *     the good ones come out as if it were not there, a cut file ends the stream
  *   - no allocation between open and close
  *   - the probe finds market, symbols, scales and grids of real captures */
 #include <inttypes.h>
@@ -79,18 +80,51 @@ static size_t file_get(const char *p, char **bytes)
     return (size_t)st.st_size;
 }
 
-/* All lines of files, joined again as the files have them; the answer that ended them. */
+/* All good lines of files, joined again as the files have them; the answer that ended them. */
+typedef struct bad_lines { /* of the last read_all */
+    uint32_t count;
+    err_t    err; /* of the last one */
+    uint64_t line_no;
+    int64_t  ts_recv_ns;
+    char     why[512];
+} bad_lines_t;
+static bad_lines_t bad_lines;
+
 static err_t read_all(const char *const *paths, uint32_t n, char *out, size_t cap, size_t *len, uint64_t *lines)
 {
     capture_t     *cap_;
     capture_line_t line;
-    *len           = 0;
-    uint64_t count = 0;
-    err_t    err   = capture_open(mem, paths, n, &cap_);
+    *len            = 0;
+    bad_lines.count = 0;
+    uint64_t count  = 0;
+    int64_t  ts     = 0;
+    err_t    err    = capture_open(mem, paths, n, &cap_);
     if (err != ERR_OK) {
         return err;
     }
-    while ((err = capture_next(cap_, &line)) == ERR_OK) {
+    for (;;) {
+        memset(&line, 0xa5, sizeof line); /* what is not filled shows */
+        err = capture_next(cap_, &line);
+        if (err == ERR_END || (err != ERR_OK && line.fault == 0)) {
+            break;
+        }
+        assert_true(line.ts_recv_ns >= ts);
+        assert_true(line.file < n);
+        ts = line.ts_recv_ns;
+        if (err != ERR_OK) {
+            assert_int_equal(line.fault, 1);
+            assert_int_equal(line.len, 0);
+            bad_lines.count++;
+            bad_lines.err        = err;
+            bad_lines.line_no    = line.line_no;
+            bad_lines.ts_recv_ns = line.ts_recv_ns;
+            (void)snprintf(bad_lines.why, sizeof bad_lines.why, "%s", err_msg());
+            char where[192];
+            (void)snprintf(where, sizeof where, "%s: line %" PRIu64 ": ", paths[line.file], line.line_no);
+            assert_ptr_equal(strstr(err_msg(), where), err_msg());
+            continue;
+        }
+        assert_int_equal(line.fault, 0);
         *len +=
             (size_t)snprintf(out + *len, cap - *len, "%" PRId64 " %.*s\n", line.ts_recv_ns, (int)line.len, line.text);
         assert_true(*len < cap);
@@ -299,39 +333,49 @@ static void test_capture_gzip_large_members(void **state)
 }
 
 /* ---- each refusal ------------------------------------------------------------------------------------------------ */
-static void test_capture_refuses_bad_lines(void **state)
+static void test_capture_passes_bad_lines(void **state)
 {
     (void)state;
     static const struct {
         const char *text;
-        err_t       err;
+        err_t       err; /* of the bad line; ERR_OK = there is none */
         const char *says;
-        size_t      good; /* bytes delivered before */
+        uint64_t    line_no;
+        int64_t     ts; /* at which it stands */
+        const char *good;
     } cases[] = {
-        {"", ERR_TRUNCATED, "line 1: the file is empty", 0},
-        {"5 {}\n6 {}", ERR_TRUNCATED, "line 2: no newline at the end", 5},
-        {"5 {}\n\n6 {}\n", ERR_PARSE, "line 2: does not begin with a receive time", 5},
-        {"{}\n", ERR_PARSE, "line 1: does not begin with a receive time", 0},
-        {"-5 {}\n", ERR_PARSE, "line 1: does not begin with a receive time", 0},
-        {"0 {}\n", ERR_PARSE, "line 1: does not begin with a receive time", 0},
-        {"5\t{}\n", ERR_PARSE, "line 1: does not begin with a receive time", 0},
-        {"5\n", ERR_PARSE, "line 1: does not begin with a receive time", 0},
-        {"5 \n", ERR_PARSE, "line 1: nothing after the receive time", 0},
-        {"5 \r\n", ERR_PARSE, "line 1: nothing after the receive time", 0},
-        {"9223372036854775808 {}\n", ERR_PARSE, "line 1: does not begin with a receive time", 0},
-        {"10000000000000000000 {}\n", ERR_PARSE, "line 1: does not begin with a receive time", 0},
-        {"9223372036854775807 {}\n", ERR_END, "", 23},
-        {"5 {}\n4 {}\n6 {}\n", ERR_STATE, "line 2: receive time 4 is before 5", 5},
+        {"5 {}\n\n6 {}\n", ERR_PARSE, "does not begin with a receive time", 2, 5, "5 {}\n6 {}\n"},
+        {"{}\n", ERR_PARSE, "does not begin with a receive time", 1, 0, ""},
+        {"{}\n7 {}\n", ERR_PARSE, "does not begin with a receive time", 1, 0, "7 {}\n"},
+        {"-5 {}\n", ERR_PARSE, "does not begin with a receive time", 1, 0, ""},
+        {"0 {}\n", ERR_PARSE, "does not begin with a receive time", 1, 0, ""},
+        {"5\t{}\n", ERR_PARSE, "does not begin with a receive time", 1, 0, ""},
+        {"5\n", ERR_PARSE, "does not begin with a receive time", 1, 0, ""},
+        {"5 \n", ERR_PARSE, "nothing after the receive time", 1, 0, ""},
+        {"3 1\n5 \r\n5 2\n", ERR_PARSE, "nothing after the receive time", 2, 3, "3 1\n5 2\n"},
+        {"3 1\n9 \n5 2\n", ERR_PARSE, "nothing after the receive time", 2, 3, "3 1\n5 2\n"}, /* 9 sets no time */
+        {"9223372036854775808 {}\n", ERR_PARSE, "does not begin with a receive time", 1, 0, ""},
+        {"10000000000000000000 {}\n", ERR_PARSE, "does not begin with a receive time", 1, 0, ""},
+        {"9223372036854775807 {}\n", ERR_OK, "", 0, 0, "9223372036854775807 {}\n"},
+        {"5 {}\n4 {}\n6 {}\n", ERR_STATE, "receive time 4 is before 5", 2, 5, "5 {}\n6 {}\n"},
+        {"7 {}\n86400000000007 1\n86400000000008 2\n", ERR_OK, "", 0, 0, "7 {}\n86400000000007 1\n86400000000008 2\n"},
+        {"7 {}\n86400000000008 1\n8 2\n", ERR_STATE, "86400000000008 is more than 86400000000000 ns after 7", 2, 7,
+         "7 {}\n8 2\n"},
+        {"7 {}\n9223372036854775807 1\n8 2\n", ERR_STATE, "and not believed", 2, 7, "7 {}\n8 2\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char        got[128];
-        size_t      len;
-        const char *p = file_put("bad", cases[i].text, strlen(cases[i].text));
-        assert_int_equal(read_one(p, got, sizeof got, &len), cases[i].err);
-        assert_int_equal(len, cases[i].good);
-        if (cases[i].err != ERR_END) {
-            assert_non_null(strstr(err_msg(), cases[i].says));
-            assert_non_null(strstr(err_msg(), p));
+        char   got[128];
+        size_t len;
+        assert_int_equal(read_one(file_put("bad", cases[i].text, strlen(cases[i].text)), got, sizeof got, &len),
+                         ERR_END);
+        assert_int_equal(len, strlen(cases[i].good));
+        assert_memory_equal(got, cases[i].good, len);
+        assert_int_equal(bad_lines.count, cases[i].err != ERR_OK);
+        if (cases[i].err != ERR_OK) {
+            assert_int_equal(bad_lines.err, cases[i].err);
+            assert_int_equal(bad_lines.line_no, cases[i].line_no);
+            assert_int_equal(bad_lines.ts_recv_ns, cases[i].ts);
+            assert_non_null(strstr(bad_lines.why, cases[i].says));
         }
     }
     char   got[64];
@@ -339,6 +383,67 @@ static void test_capture_refuses_bad_lines(void **state)
     assert_int_equal(read_one(file_put("crlf", "5 {}\r\n6 []\r\n", 12), got, sizeof got, &len), ERR_END);
     assert_int_equal(len, 10);
     assert_memory_equal(got, "5 {}\n6 []\n", 10);
+    for (size_t at = 0; at < 4; at++) { /* a NUL at any place of the second line */
+        char text[]  = "4 1\n5 {}\n6 2\n";
+        text[4 + at] = 0;
+        assert_int_equal(read_one(file_put("nul", text, sizeof text - 1), got, sizeof got, &len), ERR_END);
+        assert_int_equal(len, 8);
+        assert_memory_equal(got, "4 1\n6 2\n", 8);
+        assert_int_equal(bad_lines.count, 1);
+        assert_non_null(strstr(bad_lines.why, "nul: line 2: holds a NUL byte"));
+    }
+}
+
+static void test_capture_ends_at_cut_files(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *says;
+        size_t      good; /* bytes delivered before */
+    } cases[] = {{"", "line 1: the file is empty", 0},
+                 {"5 {}\n6 {}", "line 2: no newline at the end", 5},
+                 {"5 {}\nx\n6 {}", "line 3: no newline at the end", 5}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char        got[128];
+        size_t      len;
+        const char *p = file_put("cutoff", cases[i].text, strlen(cases[i].text));
+        assert_int_equal(read_one(p, got, sizeof got, &len), ERR_TRUNCATED);
+        assert_int_equal(len, cases[i].good);
+        assert_non_null(strstr(err_msg(), cases[i].says));
+        assert_non_null(strstr(err_msg(), p));
+    }
+}
+
+/* A gzip with bad lines, cut at every byte: a bad line does not take the place of the end's sentence. */
+static void test_capture_bad_lines_before_a_cut(void **state)
+{
+    (void)state;
+    static char text[65536], good[65536], got[65536 * 2];
+    size_t      all = 0, good_len = 0, len;
+    for (int i = 0; i < 60; i++) {
+        const bool bad = rnd() % 3 == 0;
+        const int  n =
+            snprintf(text + all, sizeof text - all, "%s%d {\"x\":\"%" PRIx64 "\"}\n", bad ? "-" : "", 1000 + i, rnd());
+        if (!bad) {
+            memcpy(good + good_len, text + all, (size_t)n);
+            good_len += (size_t)n;
+        }
+        all += (size_t)n;
+    }
+    char        *gz;
+    const size_t n    = file_get(file_gzip("mixed.gz", text, all, ">"), &gz);
+    size_t       most = 0;
+    for (size_t cut = 1; cut < n; cut++) {
+        assert_int_equal(read_one(file_put("cut.gz", gz, cut), got, sizeof got, &len), ERR_TRUNCATED);
+        assert_non_null(strstr(err_msg(), "gzip data are cut short"));
+        assert_whole_lines(got, len, good);
+        most = len > most ? len : most;
+    }
+    assert_int_equal(most, good_len);
+    gz[n - 8] = (char)(gz[n - 8] ^ 1); /* the checksum */
+    assert_int_equal(read_one(file_put("cut.gz", gz, n), got, sizeof got, &len), ERR_PARSE);
+    assert_non_null(strstr(err_msg(), "gzip checksum does not match"));
+    free(gz);
 }
 
 static void test_capture_refuses_bad_arguments(void **state)
@@ -352,53 +457,91 @@ static void test_capture_refuses_bad_arguments(void **state)
     assert_int_equal(capture_open(mem, paths, CAPTURE_FILES_MAX + 1, &cap), ERR_ARG);
     assert_int_equal(capture_open(mem, paths, 1, &cap), ERR_IO);
     assert_non_null(strstr(err_msg(), "no-such-file: cannot open"));
-    paths[0] = dir;
-    char   got[16];
-    size_t len;
-    assert_int_equal(read_one(dir, got, sizeof got, &len), ERR_IO); /* a directory opens and does not read */
 }
 
+/* Nobody writes to the pipe: who waits for it hangs here. */
+static void test_capture_wants_regular_files(void **state)
+{
+    (void)state;
+    static capture_probe_t probe;
+    capture_t             *cap;
+    const char            *good = file_put("regular", "1 {}\n", 5), *pipe_path = path_of("pipe");
+    assert_int_equal(mkfifo(pipe_path, 0600), 0);
+    const struct {
+        const char *path, *says;
+    } cases[]        = {{dir, ": is a directory, and a capture must be a regular file"},
+                        {pipe_path, "pipe: is a pipe, and a capture must be a regular file"},
+                        {"/dev/null", "/dev/null: is a device, and a capture must be a regular file"}};
+    const int before = dup(0);
+    assert_int_equal(close(before), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *paths[2] = {good, cases[i].path};
+        assert_int_equal(capture_open(mem, paths, 2, &cap), ERR_UNSUPPORTED);
+        assert_non_null(strstr(err_msg(), cases[i].says));
+        assert_int_equal(capture_probe_file(mem, cases[i].path, &probe), ERR_UNSUPPORTED);
+        assert_non_null(strstr(err_msg(), cases[i].says));
+    }
+    const int after = dup(0); /* the same number: nothing was left open */
+    assert_int_equal(close(after), 0);
+    assert_int_equal(before, after);
+}
+
+/* Lines around the limit, in two lengths of text before them so that the seams of reading lie elsewhere; and one that
+ * is far longer than all our memory for it. */
 static void test_capture_longest_line(void **state)
 {
     (void)state;
-    char *text = malloc(CAPTURE_LINE_MAX + 16);
+    static const size_t lengths[] = {CAPTURE_LINE_MAX - 1, CAPTURE_LINE_MAX, CAPTURE_LINE_MAX + 1,
+                                     3 * CAPTURE_LINE_MAX + 12345};
+    char               *text = malloc(4 * CAPTURE_LINE_MAX), *got = malloc(4 * CAPTURE_LINE_MAX);
     assert_non_null(text);
-    for (size_t over = 0; over < 2; over++) {
-        const size_t line = CAPTURE_LINE_MAX + over;
-        memcpy(text, "5 {}\n7 ", 7);
-        memset(text + 7, 'x', line - 2);
-        memcpy(text + 5 + line, "\n8 {}\n", 6);
-        const char    *p = file_put("long", text, line + 11);
-        capture_t     *cap;
-        capture_line_t l;
-        assert_int_equal(capture_open(mem, &p, 1, &cap), ERR_OK);
-        assert_int_equal(capture_next(cap, &l), ERR_OK);
-        if (over == 0) {
-            assert_int_equal(capture_next(cap, &l), ERR_OK);
-            assert_int_equal(l.len, line - 2);
-            assert_memory_equal(l.text, text + 7, l.len);
-            assert_int_equal(capture_next(cap, &l), ERR_OK);
-            assert_int_equal(l.line_no, 3);
-            assert_int_equal(capture_next(cap, &l), ERR_END);
-        } else {
-            assert_int_equal(capture_next(cap, &l), ERR_LIMIT);
-            assert_non_null(strstr(err_msg(), "line 2: longer than 4194304 bytes"));
+    assert_non_null(got);
+    for (size_t i = 0; i < 4 * (sizeof lengths / sizeof lengths[0]); i++) {
+        const size_t line = lengths[i / 4], pad = i % 2 == 0 ? 0 : CAPTURE_LINE_MAX % 131072 + 131072 - 9;
+        const bool   fits = line <= CAPTURE_LINE_MAX, cut = i / 2 % 2 == 1; /* cut: it is the last, without newline */
+        memcpy(text, "5 {", 3);
+        memset(text + 3, ' ', pad);
+        memcpy(text + 3 + pad, "}\n7 ", 4);
+        memset(text + 7 + pad, 'x', line - 2);
+        size_t all = 5 + pad + line, len;
+        if (!cut) {
+            memcpy(text + all, "\n8 {}\n", 6);
+            all += 6;
         }
-        capture_close(cap);
+        const err_t err = read_one(file_put("long", text, all), got, 4 * CAPTURE_LINE_MAX, &len);
+        assert_int_equal(err, cut ? ERR_TRUNCATED : ERR_END);
+        assert_int_equal(bad_lines.count, !fits);
+        if (!fits) {
+            assert_int_equal(bad_lines.err, ERR_LIMIT);
+            assert_int_equal(bad_lines.ts_recv_ns, 5);
+            assert_non_null(strstr(bad_lines.why, "line 2: longer than 4194304 bytes"));
+        }
+        if (cut) {
+            (void)read_one(path_of("long"), got, 4 * CAPTURE_LINE_MAX, &len);
+            assert_non_null(strstr(err_msg(), "line 2: no newline at the end"));
+            assert_int_equal(len, 5 + pad);
+        } else if (fits) {
+            assert_int_equal(len, all);
+            assert_memory_equal(got, text, all);
+        } else {
+            assert_int_equal(len, 10 + pad);
+            assert_memory_equal(got + 5 + pad, "8 {}\n", 5);
+        }
     }
     free(text);
+    free(got);
 }
 
-/* Lines of all files up to the fault's time come first; nothing after it. */
-static void test_capture_fault_stands_in_order(void **state)
+/* Lines of all files up to the end of one come first, also of its own time; nothing after it. */
+static void test_capture_cut_stands_in_order(void **state)
 {
     (void)state;
-    const char *a = "10 \"a\"\n20 \"a\"\nbad\n", *b = "5 \"b\"\n15 \"b\"\n20 \"b\"\n21 \"b\"\n";
+    const char *a = "10 \"a\"\n20 \"a\"\n30 \"a", *b = "5 \"b\"\n15 \"b\"\n20 \"b\"\n21 \"b\"\n";
     const char *paths[2] = {file_put("fa", a, strlen(a)), file_put("fb", b, strlen(b))};
     char        got[128];
     size_t      len;
     for (int swap = 0; swap < 2; swap++) {
-        assert_int_equal(read_all(paths, 2, got, sizeof got, &len, NULL), ERR_PARSE);
+        assert_int_equal(read_all(paths, 2, got, sizeof got, &len, NULL), ERR_TRUNCATED);
         assert_non_null(strstr(err_msg(), "fa: line 3"));
         const char *want = swap == 0 ? "5 \"b\"\n10 \"a\"\n15 \"b\"\n20 \"a\"\n20 \"b\"\n"
                                      : "5 \"b\"\n10 \"a\"\n15 \"b\"\n20 \"b\"\n20 \"a\"\n";
@@ -407,6 +550,53 @@ static void test_capture_fault_stands_in_order(void **state)
         const char *t = paths[0];
         paths[0]      = paths[1];
         paths[1]      = t;
+    }
+}
+
+static const char *bad_line(void)
+{
+    static const char *const bad[] = {
+        "\n", "x\n", "1 \"early\"\n", "{\"a\":1}\n", "999 \n", "999\n", "99999999999999999 \"far\"\n"};
+    return bad[rnd() % (sizeof bad / sizeof bad[0])];
+}
+
+/* Random files, once clean and once with bad lines strewn in: the good lines come out alike, the bad ones are counted.
+ */
+static void test_capture_bad_lines_change_nothing_else(void **state)
+{
+    (void)state;
+    static char clean[8192], dirty[16384], want[65536], got[65536];
+    for (int round = 0; round < 100; round++) {
+        const uint32_t files = 1 + (uint32_t)(rnd() % 4);
+        const char    *clean_path[4], *dirty_path[4];
+        uint32_t       bad = 0;
+        for (uint32_t f = 0; f < files; f++) {
+            size_t    clean_len = 0, dirty_len = 0;
+            int64_t   ts    = 2 + (int64_t)(rnd() % 20);
+            const int count = 1 + (int)(rnd() % 60);
+            for (int i = 0; i < count; i++) {
+                char line[64];
+                ts += (int64_t)(rnd() % 3);
+                (void)snprintf(line, sizeof line, "%" PRId64 " \"%u/%d\"\n", ts, f, i);
+                clean_len += (size_t)snprintf(clean + clean_len, sizeof clean - clean_len, "%s", line);
+                dirty_len += (size_t)snprintf(dirty + dirty_len, sizeof dirty - dirty_len, "%s", line);
+                for (; rnd() % 4 == 0; bad++) {
+                    dirty_len += (size_t)snprintf(dirty + dirty_len, sizeof dirty - dirty_len, "%s", bad_line());
+                }
+            }
+            char name[16];
+            (void)snprintf(name, sizeof name, "clean%u", f);
+            clean_path[f] = file_put(name, clean, clean_len);
+            (void)snprintf(name, sizeof name, "dirty%u", f);
+            dirty_path[f] = file_put(name, dirty, dirty_len);
+        }
+        size_t want_len, got_len;
+        assert_int_equal(read_all(clean_path, files, want, sizeof want, &want_len, NULL), ERR_END);
+        assert_int_equal(bad_lines.count, 0);
+        assert_int_equal(read_all(dirty_path, files, got, sizeof got, &got_len, NULL), ERR_END);
+        assert_int_equal(bad_lines.count, bad);
+        assert_int_equal(want_len, got_len);
+        assert_memory_equal(want, got, got_len);
     }
 }
 
@@ -525,8 +715,83 @@ static void test_probe_small_files(void **state)
     assert_int_equal(capture_probe_file(mem, file_put("junk", "1 {\"a\"\n", 7), &p), ERR_TRUNCATED);
     assert_int_equal(capture_probe_file(mem, file_put("arr", "1 []\n", 5), &p), ERR_PARSE);
     assert_int_equal(capture_probe_file(mem, file_put("empty", "", 0), &p), ERR_TRUNCATED);
-    assert_int_equal(capture_probe_file(mem, file_put("bad", bad, strlen(bad)), &p), ERR_OK); /* A was named */
-    assert_int_equal(p.symbols[0].px_gcd, 0);
+    assert_int_equal(capture_probe_file(mem, file_put("bad", bad, strlen(bad)), &p), ERR_PARSE); /* A is not usable */
+    assert_non_null(strstr(err_msg(), "bad: line 1: \"x\" is no price"));
+}
+
+#define LINE_A(n) n " {\"stream\":\"a@trade\",\"data\":{\"s\":\"A\",\"p\":\"1.50\",\"q\":\"3\"}}\n"
+#define LINE_B(n) n " {\"stream\":\"b@trade\",\"data\":{\"s\":\"B\",\"p\":\"7\",\"q\":\"3\",\"pu\":1}}\n"
+
+static void test_probe_passes_bad_lines(void **state)
+{
+    (void)state;
+    static capture_probe_t p;
+    const char            *mixed = "junk\n"
+                                   "2 {\"a\"\n"
+                                   "3 {\"stream\":\"a@trade\",\"data\":{\"s\":\"A\",\"p\":\"1.2345\",\"q\":\"x\"}}\n"
+                                   "4 {\"stream\":\"c@trade\",\"data\":{\"s\":\"C\",\"p\":\"x\",\"q\":\"3\",\"ps\":\"C\"}}\n"
+                                   "5 {\"lastUpdateId\":1,\"bids\":[[\"1.123456\",\"1\"],[\"x\",\"1\"]],\"asks\":[]}\n"
+                                   "6 {\"channel\":1}\n" LINE_A("7") "1 late\n" LINE_A("8") "9 {\"cut";
+    assert_int_equal(capture_probe_file(mem, file_put("mixed", mixed, strlen(mixed)), &p), ERR_OK);
+    assert_int_equal(p.symbol_count, 1); /* no trace of C, nor of the digits of bad lines */
+    assert_string_equal(p.symbols[0].symbol, "A");
+    assert_int_equal(p.symbols[0].lines, 2);
+    assert_int_equal(p.symbols[0].px_decimals, 2);
+    assert_int_equal(p.symbols[0].px_gcd, 150);
+    assert_int_equal(p.kind, INSTRUMENT_SPOT);
+    assert_false(p.has_snapshot);
+    assert_int_equal(p.lines, 9);
+
+    const char *other = "junk\n2 {\"a\"\n3 {\"channel\":1}\n4 {\"later\":1}\n"; /* says whose it is, not what is torn */
+    assert_int_equal(capture_probe_file(mem, file_put("other", other, strlen(other)), &p), ERR_UNSUPPORTED);
+    assert_non_null(
+        strstr(err_msg(), "other: line 3: no Binance combined-stream capture: the first key is \"channel\""));
+    assert_int_equal(capture_probe_file(mem, file_put("none", "junk\nmore\n", 10), &p), ERR_PARSE);
+    assert_non_null(strstr(err_msg(), "none: line 1: does not begin"));
+}
+
+/* A nameless snapshot stays that of the main symbol when a line of another strays into its file, at any place. */
+static void test_probe_orders_symbols_by_lines(void **state)
+{
+    (void)state;
+    static capture_probe_t p;
+    char                   text[4096];
+    for (int stray = 0; stray <= 10; stray++) {
+        size_t len = 0;
+        for (int i = 0; i <= 10; i++) {
+            len += (size_t)snprintf(text + len, sizeof text - len, "%s", i == stray ? LINE_B("5") : LINE_A("5"));
+        }
+        len += (size_t)snprintf(text + len, sizeof text - len,
+                                "6 {\"lastUpdateId\":1,\"bids\":[[\"1.125\",\"4.5\"]],\"asks\":[]}\n");
+        assert_int_equal(capture_probe_file(mem, file_put("stray", text, len), &p), ERR_OK);
+        assert_int_equal(p.symbol_count, 2);
+        assert_string_equal(p.symbols[0].symbol, "A");
+        assert_int_equal(p.symbols[0].lines, 10);
+        assert_int_equal(p.symbols[0].px_decimals, 3);
+        assert_int_equal(p.symbols[0].px_gcd, 375);
+        assert_int_equal(p.symbols[0].qty_gcd, 15);
+        assert_string_equal(p.symbols[1].symbol, "B");
+        assert_int_equal(p.symbols[1].px_decimals, 0);
+    }
+    size_t      len = 0;
+    static char many[65536];
+    for (int i = 0; i <= 64; i++) { /* symbol i has i % 3 + 1 lines */
+        for (int k = 0; k <= i % 3; k++) {
+            len += (size_t)snprintf(many + len, sizeof many - len,
+                                    "5 {\"stream\":\"x@trade\",\"data\":{\"s\":\"S%d\",\"p\":\"1\",\"q\":\"1\"}}\n", i);
+        }
+        if (i == 63) {
+            assert_int_equal(capture_probe_file(mem, file_put("many", many, len), &p), ERR_OK);
+        }
+    }
+    assert_int_equal(p.symbol_count, CAPTURE_SYMBOLS_MAX);
+    assert_string_equal(p.symbols[0].symbol, "S2");
+    for (uint32_t i = 1; i < p.symbol_count; i++) { /* most first; equal ones as they came */
+        const uint64_t a = p.symbols[i - 1].lines, b = p.symbols[i].lines;
+        assert_true(a > b || (a == b && atoi(p.symbols[i - 1].symbol + 1) < atoi(p.symbols[i].symbol + 1)));
+    }
+    assert_int_equal(capture_probe_file(mem, file_put("many", many, len), &p), ERR_LIMIT);
+    assert_non_null(strstr(err_msg(), "many: more than 64 symbols"));
 }
 
 int main(void)
@@ -550,11 +815,17 @@ int main(void)
         cmocka_unit_test(test_capture_gzip_any_bit_flipped),
         cmocka_unit_test(test_capture_gzip_members_follow_each_other),
         cmocka_unit_test(test_capture_gzip_large_members),
-        cmocka_unit_test(test_capture_refuses_bad_lines),
+        cmocka_unit_test(test_capture_passes_bad_lines),
+        cmocka_unit_test(test_capture_ends_at_cut_files),
+        cmocka_unit_test(test_capture_bad_lines_before_a_cut),
         cmocka_unit_test(test_capture_refuses_bad_arguments),
         cmocka_unit_test(test_capture_longest_line),
-        cmocka_unit_test(test_capture_fault_stands_in_order),
+        cmocka_unit_test(test_capture_wants_regular_files),
+        cmocka_unit_test(test_capture_cut_stands_in_order),
+        cmocka_unit_test(test_capture_bad_lines_change_nothing_else),
         cmocka_unit_test(test_probe_small_files),
+        cmocka_unit_test(test_probe_passes_bad_lines),
+        cmocka_unit_test(test_probe_orders_symbols_by_lines),
     };
     const struct CMUnitTest real[] = {cmocka_unit_test(test_capture_real_files),
                                       cmocka_unit_test(test_probe_real_files)};

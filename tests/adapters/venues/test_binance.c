@@ -365,7 +365,7 @@ static void test_futures_rule_edges(void **state)
         assert_int_equal(say(&w, diff(ref, 31, 33, 30, b, "")), ERR_GAP);
         assert_int_equal(w.last_state.seq_from, 26);
         assert_int_equal(w.last_state.seq_to, 30);
-        assert_int_equal(say(&w, snap(30, b, a)), ERR_STATE); /* the kept diff begins at 31 */
+        assert_int_equal(say(&w, snap(29, b, a)), ERR_STATE); /* the kept diff begins at 31 and follows 30 */
         assert_int_equal(say(&w, snap(31, b, a)), ERR_OK);
         assert_int_equal(stats_of(&w)->last_update_id, 33);
         assert_int_equal(stats_of(&w)->health, FEED_LIVE);
@@ -410,6 +410,94 @@ static void test_gap_among_kept_diffs(void **state)
     assert_int_equal(stats_of(&w)->diffs_pending, 1);
     assert_int_equal(say(&w, snap(7, B1, A1)), ERR_OK);
     assert_int_equal(stats_of(&w)->last_update_id, 9);
+    world_close(&w);
+}
+
+static void lose(world_t *w, uint32_t instrument_id, feed_reason_t reason)
+{
+    w->ops->lost(w->codec, instrument_id, reason, 888);
+}
+
+/* What someone else knows breaks a live feed once; then a snapshot heals it, also one of the very same id. */
+static void test_lost_breaks_what_was_live(void **state)
+{
+    (void)state;
+    const feed_ref_t *refs[] = {&spot, &linear};
+    for (int i = 0; i < 2; i++) {
+        const feed_ref_t *ref = refs[i];
+        world_t           w;
+        world_open(&w, ref, 0);
+        lose(&w, 1, FEED_REASON_LOST); /* waits for its first snapshot anyhow */
+        assert_int_equal(w.states, 0);
+        assert_int_equal(stats_of(&w)->health, FEED_NONE);
+        assert_int_equal(say(&w, snap(10, B1, A1)), ERR_OK);
+        lose(&w, 2, FEED_REASON_LOST); /* another's */
+        assert_int_equal(w.states, 0);
+        lose(&w, 1, FEED_REASON_CROSSED); /* right after a snapshot */
+        assert_int_equal(w.states, 1);
+        assert_int_equal(w.last_state.instrument_id, 1);
+        assert_int_equal(w.last_state.reason, FEED_REASON_CROSSED);
+        assert_int_equal(w.last_state.seq_from, 0);
+        assert_int_equal(w.last_state.seq_to, 0);
+        assert_int_equal(w.last_state.ts_recv_ns, 888);
+        assert_int_equal(stats_of(&w)->health, FEED_RECOVERING);
+        lose(&w, 0, FEED_REASON_LOST); /* said already */
+        assert_int_equal(w.states, 1);
+        assert_int_equal(say(&w, snap(10, B1, A1)), ERR_OK);
+        assert_int_equal(stats_of(&w)->health, FEED_LIVE);
+        assert_int_equal(stats_of(&w)->snapshots, 2);
+        assert_int_equal(say(&w, diff(ref, 11, 12, 10, B1, "")), ERR_OK);
+        assert_int_equal(stats_of(&w)->last_update_id, 12);
+        lose(&w, 0, FEED_REASON_LOST); /* in the middle of diffs; 0 = every feed */
+        assert_int_equal(w.states, 2);
+        assert_int_equal(w.last_state.reason, FEED_REASON_LOST);
+        assert_int_equal(say(&w, diff(ref, 13, 14, 12, "", A1)), ERR_OK); /* is kept, also by a feed that lost */
+        assert_int_equal(stats_of(&w)->diffs_pending, 1);
+        lose(&w, 1, FEED_REASON_LOST);
+        assert_int_equal(stats_of(&w)->diffs_pending, 1);
+        assert_int_equal(say(&w, snap(11, B1, A1)), ERR_STATE); /* 13..14 does not follow it */
+        assert_int_equal(say(&w, snap(12, B1, A1)), ERR_OK);    /* it does follow the id of the broken book */
+        assert_int_equal(stats_of(&w)->last_update_id, 14);
+        assert_int_equal(stats_of(&w)->diffs_applied, 2);
+        assert_int_equal(stats_of(&w)->health, FEED_LIVE);
+        assert_int_equal(say(&w, snap(14, B1, A1)), ERR_OK); /* while it lives the same id is nothing new */
+        assert_int_equal(stats_of(&w)->snapshots_stale, 2);
+        assert_int_equal(stats_of(&w)->gaps, 0);
+        assert_int_equal(w.states, 2);
+        world_close(&w);
+    }
+}
+
+static void test_lost_by_feed_or_all(void **state)
+{
+    (void)state;
+    world_t                 w   = {.broken = true, .ops = venue_codec_find("binance")};
+    const venue_codec_cfg_t cfg = {.feeds_max = 3,
+                                   .sink      = {.ctx = &w, .reserve = world_reserve, .commit = world_commit}};
+    w.codec                     = w.ops->create(aligned_alloc(64, (w.ops->footprint(&cfg) + 63) / 64 * 64), &cfg);
+    assert_non_null(w.codec);
+    for (uint32_t id = 1; id <= 3; id++) {
+        feed_ref_t ref    = spot;
+        ref.instrument_id = id;
+        ref.symbol[0]     = (char)('A' + id);
+        assert_int_equal(w.ops->feed_add(w.codec, &ref), ERR_OK);
+    }
+    for (uint32_t id = 1; id <= 2; id++) { /* 3 never had a snapshot */
+        w.rpt_seq = 0;
+        assert_int_equal(say_len(&w, snap(7, B1, A1), strlen(snap(7, B1, A1)), id), ERR_OK);
+    }
+    lose(&w, 2, FEED_REASON_LOST);
+    assert_int_equal(w.states, 1);
+    assert_int_equal(w.last_state.instrument_id, 2);
+    assert_int_equal(w.ops->feed_stats(w.codec, 1)->health, FEED_LIVE);
+    lose(&w, 0, FEED_REASON_LOST);
+    assert_int_equal(w.states, 2);
+    assert_int_equal(w.last_state.instrument_id, 1);
+    assert_int_equal(w.ops->feed_stats(w.codec, 1)->health, FEED_RECOVERING);
+    assert_int_equal(w.ops->feed_stats(w.codec, 2)->health, FEED_RECOVERING);
+    assert_int_equal(w.ops->feed_stats(w.codec, 3)->health, FEED_NONE);
+    lose(&w, 9, FEED_REASON_LOST); /* nobody */
+    assert_int_equal(w.states, 2);
     world_close(&w);
 }
 
@@ -565,7 +653,13 @@ static void random_stream(const feed_ref_t *ref, uint32_t *live, uint32_t *gaps)
                 assert_true(!was_live || seq == w.rpt_seq);
             }
         }
-        prev = at       = last;
+        prev = at = last;
+        if (rnd() % 80 == 0) {
+            const uint64_t states = w.states;
+            const bool     alive  = stats_of(&w)->health == FEED_LIVE;
+            lose(&w, (uint32_t)(rnd() % 2), FEED_REASON_LOST);
+            assert_int_equal(w.states, states + alive);
+        }
         const bool want = stats_of(&w)->health != FEED_LIVE ? rnd() % 6 == 0 : rnd() % 60 == 0;
         if (want) { /* a reply that was made now, or a while ago, or is ahead of the stream */
             const int id = at - 15 + (int)(rnd() % 25);
@@ -988,8 +1082,48 @@ static void test_what_is_not_ours(void **state)
     assert_int_equal(say(&w, "{\"lastUpdateId\":5,\"bids\":[],\"asks\":[],\"asks\":[]}"), ERR_PARSE);
     assert_non_null(strstr(err_msg(), "binance: key \"asks\" comes twice"));
     assert_int_equal(say(&w, "{\"lastUpdateId\":5,\"bids\":[],\"asks\":[],\"symbol\":\"XYZ\"}"), ERR_NOT_FOUND);
-    assert_int_equal(stats_of(&w)->garbled, 0);
+    assert_int_equal(stats_of(&w)->garbled, 1); /* the trade stream without data */
     assert_int_equal(w.parts + w.tops + w.trades + w.states, 0);
+    world_close(&w);
+}
+
+/* Every frame that decode refuses is counted once, somewhere. */
+static uint64_t refused(const world_t *w)
+{
+    const feed_stats_t *s = stats_of(w);
+    return s->garbled + s->off_scale + s->gaps + s->snapshots_stale + w->ops->stats(w->codec)->unassigned;
+}
+
+static void test_every_refusal_is_counted(void **state)
+{
+    (void)state;
+    static char text[4096];
+    world_t     w;
+    world_open(&w, &spot, 0);
+    assert_int_equal(say(&w, snap(9, B1, A1)), ERR_OK);
+    for (uint32_t deep = 60; deep <= 70; deep++) { /* deeper than a reader goes: also of nobody's snapshot */
+        for (int kind = 0; kind < 3; kind++) {
+            static const char *const head[] = {"{\"lastUpdateId\":20,\"asks\":[],\"bids\":", "{\"bids\":",
+                                               "{\"stream\":\"abc@depth\",\"data\":{\"b\":"};
+            size_t                   len    = (size_t)snprintf(text, sizeof text, "%s", head[kind]);
+            memset(text + len, '[', deep);
+            memset(text + len + deep, ']', deep);
+            len += 2 * (size_t)deep;
+            memcpy(text + len, "}}", 2);
+            const uint64_t before = refused(&w);
+            assert_int_not_equal(say_len(&w, text, len + (kind == 2 ? 2 : 1), 1), ERR_OK);
+            assert_int_equal(refused(&w), before + 1);
+        }
+    }
+    strcpy(text, snap(30, B1, A1));
+    const size_t all = strlen(text);
+    for (size_t cut = 0; cut < all; cut++) {
+        const uint64_t before = refused(&w);
+        assert_int_not_equal(say_len(&w, text, cut, 1), ERR_OK);
+        assert_int_equal(refused(&w), before + 1);
+    }
+    assert_int_equal(stats_of(&w)->snapshots, 1);
+    assert_true(w.ops->stats(w.codec)->unassigned >= all); /* cut before anyone knows whose it is */
     world_close(&w);
 }
 
@@ -1345,6 +1479,8 @@ int main(void)
         cmocka_unit_test(test_futures_rule_edges),
         cmocka_unit_test(test_snapshot_while_live),
         cmocka_unit_test(test_gap_among_kept_diffs),
+        cmocka_unit_test(test_lost_breaks_what_was_live),
+        cmocka_unit_test(test_lost_by_feed_or_all),
         cmocka_unit_test(test_kept_ring_overflow),
         cmocka_unit_test(test_parts_at_every_size),
         cmocka_unit_test(test_live_book_is_the_venues_book),
@@ -1357,6 +1493,7 @@ int main(void)
         cmocka_unit_test(test_fault_after_the_first_part),
         cmocka_unit_test(test_ids_and_times_out_of_range),
         cmocka_unit_test(test_what_is_not_ours),
+        cmocka_unit_test(test_every_refusal_is_counted),
         cmocka_unit_test(test_feeds_and_sizes),
         cmocka_unit_test(test_many_feeds_are_told_apart),
     };

@@ -334,6 +334,181 @@ static void test_engine_refuses_what_names_nothing(void **state)
     assert_int_equal(engine_apply(w->engine, (now_t){0}, &(msg_t){.type = MSG_TICK}, &small), ERR_LIMIT);
 }
 
+/* ---- hostile or odd inputs, each of which once did harm ------------------------------------------------------------
+ */
+static void test_engine_survives_messages_that_say_more_than_they_hold(void **state)
+{
+    world_t            *w     = *state;
+    const level_t       one   = {9990, 1};
+    const book_update_t lying = {.instrument_id = 1, .flags = 7, .rpt_seq = 1, .bid_count = 3, .ask_count = 3};
+    book(w, BOOK_FLAG_SNAPSHOT, 9990, 10010);
+    assert_int_equal(apply(w, &(msg_t){.type = MSG_BOOK_UPDATE, .body = &lying, .tail = &one, .tail_count = 1}),
+                     ERR_OK);
+    assert_int_equal(book_health(engine_book(w->engine, 1)), FEED_BROKEN);
+    assert_int_equal(apply(w, &(msg_t){.type = MSG_BOOK_UPDATE, .body = &lying}), ERR_OK);
+    const instrument_def_t def = {.venue_id = 1, .kind = INSTRUMENT_SPOT};
+    assert_int_equal(apply(w, &(msg_t){.type = MSG_INSTRUMENT_DEF, .body = &def}), ERR_ARG);
+    assert_int_equal(apply(w, &(msg_t){.type = MSG_INSTRUMENT_DEF, .body = &def, .text = "Y", .tail_count = 1}),
+                     ERR_ARG);
+}
+
+static void test_engine_report_on_an_instrument_that_contradicts_is_not_booked_there(void **state)
+{
+    world_t *w = *state;
+    book(w, BOOK_FLAG_SNAPSHOT, 9990, 10010);
+    assert_int_equal(order(w, (order_req_t){.side = SIDE_BUY, .px = 9990, .qty = 10}), 0);
+    exec_report_t f = fill(w, 1, SIDE_BUY, 9990, 4);
+    f.instrument_id = 2; /* room for it, but never defined */
+    assert_int_equal(apply_body(w, MSG_EXEC_REPORT, &f), ERR_OK);
+    assert_int_equal(out_count(w, MSG_POSITION), 0);
+    assert_true(out_count(w, MSG_ALARM) > 0);
+    f.exec_id_lo++;
+    f.instrument_id = 0; /* not said: the order's own */
+    assert_int_equal(apply_body(w, MSG_EXEC_REPORT, &f), ERR_OK);
+    assert_int_equal(out_count(w, MSG_POSITION), 1);
+}
+
+static void test_engine_prices_nothing_on_a_stale_book(void **state)
+{
+    world_t           *w     = *state;
+    const feed_state_t stale = {.instrument_id = 1, .health = FEED_STALE, .reason = FEED_REASON_AGE};
+    book(w, BOOK_FLAG_SNAPSHOT, 9990, 10010);
+    assert_int_equal(apply_body(w, MSG_FEED_STATE, &stale), ERR_OK);
+    assert_int_equal(order(w, (order_req_t){.side = SIDE_BUY, .px = 9990, .qty = 1}), RISK_STALE_MARKET_DATA);
+}
+
+static void test_engine_kill_of_everything_is_lifted_by_any_name(void **state)
+{
+    world_t *w = *state;
+    book(w, BOOK_FLAG_SNAPSHOT, 9990, 10010);
+    control(w, CONTROL_KILL, SCOPE_GLOBAL, 7, 1);
+    control(w, CONTROL_KILL, SCOPE_GLOBAL, 0, 0);
+    assert_int_equal(order(w, (order_req_t){.side = SIDE_BUY, .px = 9990, .qty = 1}), 0);
+    assert_int_equal(out_count(w, MSG_ORDER_REQUEST), 1); /* the order, and no cancel after it */
+}
+
+static void test_engine_kill_asks_again_only_after_a_while(void **state)
+{
+    world_t *w = *state;
+    book(w, BOOK_FLAG_SNAPSHOT, 9990, 10010);
+    assert_int_equal(order(w, (order_req_t){.side = SIDE_BUY, .px = 9990, .qty = 1}), 0);
+    control(w, CONTROL_KILL, SCOPE_GLOBAL, 0, 1);
+    assert_int_equal(out_count(w, MSG_ORDER_REQUEST), 1);
+    exec_report_t refused = report(w, 1, EXEC_TYPE_CANCEL_REJECT);
+    assert_int_equal(apply_body(w, MSG_EXEC_REPORT, &refused), ERR_OK);
+    assert_int_equal(out_count(w, MSG_ORDER_REQUEST), 0);
+    w->now += NS_PER_S;
+    book(w, 0, 9990, 10010);
+    assert_int_equal(out_count(w, MSG_ORDER_REQUEST), 1);
+}
+
+static void test_engine_reduce_only_order_opens_nothing(void **state)
+{
+    world_t *w = *state;
+    book(w, BOOK_FLAG_SNAPSHOT, 9990, 10010);
+    assert_int_equal(
+        order(w, (order_req_t){.side = SIDE_BUY, .px = 9990, .qty = 1, .exec_inst = EXEC_INST_REDUCE_ONLY}),
+        RISK_REDUCE_ONLY);
+    assert_int_equal(order(w, (order_req_t){.side = SIDE_BUY, .px = 9990, .qty = 5}), 0);
+    const exec_report_t f = fill(w, 2, SIDE_BUY, 9990, 5);
+    assert_int_equal(apply_body(w, MSG_EXEC_REPORT, &f), ERR_OK);
+    assert_int_equal(
+        order(w, (order_req_t){.side = SIDE_SELL, .px = 10010, .qty = 5, .exec_inst = EXEC_INST_REDUCE_ONLY}), 0);
+    assert_int_equal(
+        order(w, (order_req_t){.side = SIDE_SELL, .px = 10011, .qty = 1, .exec_inst = EXEC_INST_REDUCE_ONLY}),
+        RISK_REDUCE_ONLY);
+}
+
+static void test_engine_foreign_ids_use_nothing_up(void **state)
+{
+    world_t    *w   = *state;
+    order_req_t req = {.tenant_id       = 1,
+                       .account_id      = 1,
+                       .instrument_id   = 1,
+                       .action          = ORDER_ACTION_NEW,
+                       .side            = SIDE_BUY,
+                       .ord_type        = ORD_TYPE_LIMIT,
+                       .tif             = TIF_GTC,
+                       .px              = 9990,
+                       .qty             = 1,
+                       .created_mono_ns = w->now};
+    book(w, BOOK_FLAG_SNAPSHOT, 9990, 10010);
+    const uint64_t ids[] = {cl_ord_id_make(4095, 200, CL_ORD_ID_SEQ_MAX), cl_ord_id_make(3, 0, CL_ORD_ID_SEQ_MAX)};
+    for (int i = 0; i < 2; i++) {
+        req.cl_ord_id = ids[i];
+        assert_int_equal(apply_body(w, MSG_ORDER_REQUEST, &req), ERR_OK);
+        assert_int_equal(((const verdict_t *)out_first(w, MSG_VERDICT))->code, RISK_BAD_CLIENT_ORDER_ID);
+        assert_int_equal(out_count(w, MSG_ORDER_REQUEST), 0);
+    }
+    assert_int_equal(order(w, (order_req_t){.side = SIDE_BUY, .px = 9990, .qty = 1}), 0);
+}
+
+static void test_engine_replace_of_another_strategy_is_refused(void **state)
+{
+    world_t *w = *state;
+    book(w, BOOK_FLAG_SNAPSHOT, 9990, 10010);
+    assert_int_equal(order(w, (order_req_t){.side = SIDE_BUY, .px = 9990, .qty = 10}), 0);
+    assert_int_equal(order(w, (order_req_t){.side           = SIDE_BUY,
+                                            .px             = 9990,
+                                            .qty            = 12,
+                                            .action         = ORDER_ACTION_REPLACE,
+                                            .orig_cl_ord_id = cl_ord_id_make(3, 200, 1)}),
+                     0);
+    assert_int_equal(order(w, (order_req_t){.side           = SIDE_BUY,
+                                            .px             = 9990,
+                                            .qty            = 14,
+                                            .action         = ORDER_ACTION_REPLACE,
+                                            .orig_cl_ord_id = cl_ord_id_make(3, 200, 1),
+                                            .strategy_id    = 1}),
+                     RISK_UNKNOWN_ORDER);
+}
+
+static void test_engine_cancel_leaves_with_the_fields_of_its_order(void **state)
+{
+    world_t *w = *state;
+    book(w, BOOK_FLAG_SNAPSHOT, 9990, 10010);
+    assert_int_equal(order(w, (order_req_t){.side = SIDE_BUY, .px = 9990, .qty = 10}), 0);
+    assert_int_equal(order(w, (order_req_t){.side           = 77,
+                                            .px             = INT64_MIN,
+                                            .qty            = INT64_MIN,
+                                            .action         = ORDER_ACTION_CANCEL,
+                                            .orig_cl_ord_id = cl_ord_id_make(3, 200, 1)}),
+                     0);
+    const order_req_t *sent = out_first(w, MSG_ORDER_REQUEST);
+    assert_int_equal(sent->side, SIDE_BUY);
+    assert_int_equal(sent->px, 0);
+    assert_int_equal(sent->qty, 0);
+}
+
+static void test_engine_wild_quote_does_not_lead_for_ever(void **state)
+{
+    world_t    *w    = *state;
+    const top_t wild = {
+        .instrument_id = 1, .venue_seq = UINT64_MAX, .bid_px = 5000, .bid_qty = 1, .ask_px = 5010, .ask_qty = 1};
+    book(w, BOOK_FLAG_SNAPSHOT, 9990, 10010);
+    assert_int_equal(apply_body(w, MSG_TOP, &wild), ERR_OK);
+    assert_int_equal(order(w, (order_req_t){.side = SIDE_BUY, .px = 9990, .qty = 1}), RISK_COLLAR_BUY);
+    book(w, BOOK_FLAG_SNAPSHOT, 9990, 10010); /* a new beginning */
+    assert_int_equal(order(w, (order_req_t){.side = SIDE_BUY, .px = 9990, .qty = 1}), 0);
+    assert_int_equal(apply_body(w, MSG_TOP, &wild), ERR_OK);
+    w->now += NS_PER_S + 1; /* older than a quote may be */
+    book(w, 0, 9990, 10010);
+    assert_int_equal(order(w, (order_req_t){.side = SIDE_BUY, .px = 9991, .qty = 1}), 0);
+}
+
+static void test_engine_fill_that_is_no_money_keeps_the_account_closed(void **state)
+{
+    world_t *w = *state;
+    book(w, BOOK_FLAG_SNAPSHOT, 9990, 10010);
+    assert_int_equal(order(w, (order_req_t){.side = SIDE_BUY, .px = 9990, .qty = 10}), 0);
+    const exec_report_t f = fill(w, 1, SIDE_BUY, INT64_MAX / 2, 10);
+    assert_int_equal(apply_body(w, MSG_EXEC_REPORT, &f), ERR_OK);
+    assert_int_equal(order(w, (order_req_t){.side = SIDE_SELL, .px = 10010, .qty = 1}), RISK_UNRECONCILED);
+    const control_t clear = {.kind = CONTROL_UNRECONCILED, .scope_type = SCOPE_ACCOUNT, .scope_id = 1};
+    assert_int_equal(apply_body(w, MSG_CONTROL, &clear), ERR_STATE);
+    assert_int_equal(order(w, (order_req_t){.side = SIDE_SELL, .px = 10010, .qty = 1}), RISK_UNRECONCILED);
+}
+
 /* The same inputs to the original and to a copy of its bytes elsewhere: same outputs, same state. */
 static void test_engine_snapshot_is_the_arena(void **state)
 {
@@ -377,6 +552,17 @@ int main(void)
         T(test_engine_kill_reaches_all_orders_over_several_inputs),
         T(test_engine_market_order_leaves_as_limit_at_the_collar),
         T(test_engine_refuses_what_names_nothing),
+        T(test_engine_survives_messages_that_say_more_than_they_hold),
+        T(test_engine_report_on_an_instrument_that_contradicts_is_not_booked_there),
+        T(test_engine_prices_nothing_on_a_stale_book),
+        T(test_engine_kill_of_everything_is_lifted_by_any_name),
+        T(test_engine_kill_asks_again_only_after_a_while),
+        T(test_engine_reduce_only_order_opens_nothing),
+        T(test_engine_foreign_ids_use_nothing_up),
+        T(test_engine_replace_of_another_strategy_is_refused),
+        T(test_engine_cancel_leaves_with_the_fields_of_its_order),
+        T(test_engine_wild_quote_does_not_lead_for_ever),
+        T(test_engine_fill_that_is_no_money_keeps_the_account_closed),
         T(test_engine_snapshot_is_the_arena),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,11 +119,11 @@ static void test_order_life(void **state)
     assert_int_equal(f.effect.fee, 7);
     assert_int_equal(f.effect.before.qty, 100);
     assert_int_equal(f.effect.after.qty, 60);
-    order_cancel_sent(f.t, order_find(f.t, 1));
+    order_cancel_sent(f.t, order_find(f.t, 1), (now_t){.mono_ns = 7});
     assert_int_equal(row(&f, 1)->ord_status, ORD_STATUS_PENDING_CANCEL);
     event(&f, 1, EXEC_TYPE_CANCEL_REJECT);
     assert_int_equal(row(&f, 1)->ord_status, ORD_STATUS_PARTIALLY_FILLED);
-    order_cancel_sent(f.t, order_find(f.t, 1));
+    order_cancel_sent(f.t, order_find(f.t, 1), (now_t){.mono_ns = 7});
     event(&f, 1, EXEC_TYPE_TIMEOUT);
     assert_int_equal(row(&f, 1)->ord_status, ORD_STATUS_UNKNOWN);
     assert_int_equal(f.effect.after.qty, 60);

@@ -204,8 +204,10 @@ static void test_refusals_change_nothing(void **state)
     FILL_REFUSED(side, 3, ERR_ARG);
     FILL_REFUSED(qty, 0, ERR_ARG);
     FILL_REFUSED(qty, INT64_MIN, ERR_ARG);
+    f = fill_of(1, INVERSE, 5, 100, 0); /* has no value at such a price; any other is booked as the venue says */
     FILL_REFUSED(px, 0, ERR_ARG);
     FILL_REFUSED(px, -1, ERR_ARG);
+    f = fill_of(1, LINEAR, 5, 100, 0);
     FILL_REFUSED(fee, INT64_MIN, ERR_RANGE);
     FILL_REFUSED(fee, (1LL << 60) + 1, ERR_RANGE);
 #undef FILL_REFUSED

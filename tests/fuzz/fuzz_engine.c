@@ -1,0 +1,515 @@
+/* fuzz_engine: any input message, well formed or hostile, into the whole engine; the sanitizers and DCHECK watch.
+ *
+ * Input: a stream of bytes that is read as choices: the kind of the next message, then each of its fields, which is
+ * plausible, an edge of its type or eight raw bytes. Bodies and tails lie in blocks of exactly their size.
+ *
+ * Checked after each message
+ *   - equity by the ledger equals equity by the positions, for each account and currency; received = accepted +
+ * rejected
+ *   - outputs are whole records; a request that leaves stands behind its own verdict ACCEPTED, a NEW or REPLACE on no
+ *     book that is broken or recovering, and no NEW under a global kill flag
+ *   - buy_open and sell_open of each account and strategy are the sums over the order table
+ *   - a twin on other memory (garbage before engine_new; its arena moves in the middle) answers the same bytes, and has
+ *     the same hashes in the end: no pointer and no unwritten byte is in state or hash */
+#include <assert.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/engine/engine.h"
+#include "core/risk/risk_private.h"
+#include "core/types/ids.h"
+
+#define INSTRUMENTS 4u
+#define DEFINED 3u /* before the first message of the input */
+#define ACCOUNTS 2u
+#define STRATEGIES 3u
+#define EPOCH 3u
+#define LANE 9u /* origin of the ids of requests from outside */
+#define MUCH 1000000000000000
+#define MESSAGES_MAX 400u
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+typedef struct world {
+    uint8_t     *arena;
+    engine_t    *engine;
+    engine_out_t out;
+} world_t;
+
+typedef struct feed { /* the input, and what makes its messages plausible */
+    const uint8_t *at, *end;
+    int64_t        now, day;
+    uint64_t       rpt_seq[INSTRUMENTS + 1];
+    uint64_t       venue_seq, lane_seq, exec_seq;
+    bool           killed; /* by CONTROL_KILL, globally */
+} feed_t;
+
+static size_t   arena_bytes;
+static uint8_t *fresh[2];                           /* opened once, on zeros and on garbage */
+static _Alignas(8) uint8_t outs[2][ENGINE_OUT_MAX]; /* of the engine under test and its twin */
+
+/* ---- choices ----------------------------------------------------------------------------------------------------- */
+static uint8_t byte(feed_t *f)
+{
+    return f->at < f->end ? *f->at++ : 0;
+}
+
+static uint64_t raw(feed_t *f)
+{
+    uint64_t v = 0;
+    for (int i = 0; i < 8; i++) {
+        v = v << 8 | byte(f);
+    }
+    return v;
+}
+
+/* Mostly centre and a little beside it. */
+static int64_t number(feed_t *f, int64_t centre)
+{
+    static const int64_t edges[] = {0, 1, -1, INT64_MAX, INT64_MIN, INT64_MAX - 1, INT64_MIN + 1, 1LL << 60};
+    const uint8_t        b       = byte(f);
+    if (b < 224) {
+        return centre + (b & 31) - 16;
+    }
+    return b < 248 ? edges[b & 7] : (int64_t)raw(f);
+}
+
+static int64_t px(feed_t *f)
+{
+    return number(f, 1000);
+}
+
+/* A small id, seldom any. */
+static uint32_t id(feed_t *f, uint32_t max)
+{
+    const uint8_t b = byte(f);
+    return b < 240 ? 1 + b % max : b < 252 ? b - 240 : (uint32_t)raw(f);
+}
+
+/* An id that risk has seen, mostly: of the lane, of a strategy, of the engine. */
+static uint64_t cl_ord_id(feed_t *f)
+{
+    const uint8_t b = byte(f);
+    if (b >= 250) {
+        return raw(f);
+    }
+    if (b >= 128) {
+        return cl_ord_id_make(EPOCH, b % (STRATEGIES + 1), 1 + byte(f) % 8);
+    }
+    return cl_ord_id_make(EPOCH, LANE, f->lane_seq - (f->lane_seq ? b % 8 % f->lane_seq : 0));
+}
+
+/* ---- the engine -------------------------------------------------------------------------------------------------- */
+static void limits_open(risk_t *risk)
+{
+    risk_limits_t l;
+    for (uint32_t id1 = 1; id1 <= STRATEGIES; id1++) {
+        risk_limits_default(SCOPE_STRATEGY, &l);
+        l.rate_n = l.msg_n = 64;
+        risk_limits_set(risk, SCOPE_STRATEGY, id1, 0, &l);
+    }
+    for (uint32_t id1 = 1; id1 <= ACCOUNTS; id1++) {
+        risk_limits_default(SCOPE_ACCOUNT, &l);
+        l.max_value = l.max_gross = l.max_net = l.max_open_value = l.max_day_loss = l.max_realised_loss =
+            l.max_drawdown = l.value_w_max = MUCH;
+        l.concentration_bp                 = BP;
+        l.dup_n = l.rate_n = l.msg_n = 64;
+        risk_limits_set(risk, SCOPE_ACCOUNT, id1, 0, &l);
+    }
+    risk_limits_default(SCOPE_VENUE, &l);
+    l.rate_n = l.msg_n = 64;
+    risk_limits_set(risk, SCOPE_VENUE, 1, 0, &l);
+    for (uint32_t id2 = 1; id2 <= INSTRUMENTS; id2++) {
+        risk_limits_default(SCOPE_INSTRUMENT, &l);
+        l.max_qty = l.max_value = MUCH;
+        l.max_spread_bp         = BP;
+        risk_limits_set(risk, SCOPE_INSTRUMENT, id2, 0, &l);
+        for (uint32_t id1 = 1; id1 <= STRATEGIES; id1++) {
+            risk_limits_default(id1 <= ACCOUNTS ? SCOPE_ACCOUNT_INSTRUMENT : SCOPE_STRATEGY_INSTRUMENT, &l);
+            l.max_long = l.max_short = MUCH;
+            l.max_open_orders        = 0;
+            risk_limits_set(risk, SCOPE_STRATEGY_INSTRUMENT, id1, id2, &l);
+            l.max_qty         = MUCH;
+            l.max_open_orders = 50;
+            if (id1 <= ACCOUNTS) {
+                risk_limits_set(risk, SCOPE_ACCOUNT_INSTRUMENT, id1, id2, &l);
+            }
+        }
+    }
+}
+
+static err_t apply(world_t *w, const feed_t *f, const msg_t *msg)
+{
+    return engine_apply(w->engine, (now_t){.mono_ns = f->now, .utc_ns = f->now + f->day * NS_PER_DAY}, msg, &w->out);
+}
+
+static void control(world_t *w, control_kind_t kind, scope_t scope, uint32_t scope_id)
+{
+    const feed_t    f   = {.now = NS_PER_S};
+    const control_t c   = {.kind       = (uint8_t)kind,
+                           .scope_type = (uint8_t)scope,
+                           .scope_id   = scope_id,
+                           .value      = kind == CONTROL_SESSION ? SESSION_OPEN : 1};
+    const err_t     err = apply(w, &f, &(msg_t){.type = MSG_CONTROL, .body = &c});
+    assert(err == ERR_OK);
+}
+
+static void instruments_open(world_t *w)
+{
+    static const uint8_t kinds[DEFINED] = {INSTRUMENT_SPOT, INSTRUMENT_LINEAR, INSTRUMENT_INVERSE};
+    static const char   *names[DEFINED] = {"SPOT", "LINEAR", "INVERSE"};
+    const feed_t         f              = {.now = NS_PER_S};
+    const tick_band_t    band           = {.tick = 1};
+    for (uint32_t i = 0; i < DEFINED; i++) {
+        const instrument_def_t def = {.venue_id       = 1,
+                                      .kind           = kinds[i],
+                                      .allow_negative = kinds[i] == INSTRUMENT_LINEAR,
+                                      .money_exp      = kinds[i] == INSTRUMENT_INVERSE ? 8 : 2,
+                                      .mult           = 1,
+                                      .lot            = 1,
+                                      .min_qty        = 1,
+                                      .settle_ccy     = ccy_pack(kinds[i] == INSTRUMENT_INVERSE ? "BTC" : "USD")};
+        const err_t            err =
+            apply(w, &f,
+                  &(msg_t){.type = MSG_INSTRUMENT_DEF, .body = &def, .tail = &band, .tail_count = 1, .text = names[i]});
+        assert(err == ERR_OK);
+    }
+}
+
+static engine_cfg_t config(void)
+{
+    engine_cfg_t cfg = {.epoch           = EPOCH,
+                        .tenant_id       = 1,
+                        .instruments_max = INSTRUMENTS,
+                        .accounts_max    = ACCOUNTS,
+                        .orders_max      = 16,
+                        .fills_max       = 16,
+                        .strategy_count  = STRATEGIES,
+                        .stale_ns        = NS_PER_S,
+                        .book            = {.window_ticks = 64, .far_slots = 64}};
+    risk_cfg_default(&cfg.risk);
+    cfg.risk.window_max = cfg.risk.value_window_max = 256;
+    for (uint32_t i = 0; i < STRATEGIES; i++) {
+        cfg.strategies[i].ops            = strategy_find(i == 1 ? "sma_cross" : "market_maker");
+        cfg.strategies[i].cfg.account_id = i == 2 ? 2 : 1;
+    }
+    return cfg;
+}
+
+static world_t world_on(uint8_t *arena, uint8_t *out)
+{
+    world_t w = {.arena  = arena,
+                 .engine = engine_join(malloc(engine_handle_size()), arena),
+                 .out    = {.buf = out, .cap = ENGINE_OUT_MAX}};
+    assert(w.engine != NULL);
+    return w;
+}
+
+static uint8_t *arena_open(int fill)
+{
+    const engine_cfg_t cfg = config();
+    arena_bytes            = (engine_footprint(&cfg) + engine_align() - 1) / engine_align() * engine_align();
+    uint8_t *arena         = aligned_alloc(engine_align(), arena_bytes);
+    memset(arena, fill, arena_bytes);
+    const void *made = engine_new(arena, &cfg);
+    assert(made != NULL);
+    world_t w   = world_on(arena, outs[0]);
+    err_t   err = engine_account_open(w.engine, 1, ccy_pack("USD"), 2, MUCH);
+    assert(err == ERR_OK);
+    err = engine_account_open(w.engine, 2, ccy_pack("BTC"), 8, MUCH);
+    assert(err == ERR_OK);
+    limits_open(engine_risk(w.engine));
+    instruments_open(&w);
+    control(&w, CONTROL_JOURNAL, SCOPE_GLOBAL, 0);
+    control(&w, CONTROL_CLOCK, SCOPE_GLOBAL, 0);
+    control(&w, CONTROL_VENUE_LINK, SCOPE_VENUE, 1);
+    control(&w, CONTROL_SESSION, SCOPE_VENUE, 1);
+    free(w.engine);
+    return arena;
+}
+
+/* ---- messages ---------------------------------------------------------------------------------------------------- */
+typedef union body {
+    instrument_def_t def;
+    book_update_t    book;
+    trade_t          trade;
+    top_t            top;
+    order_req_t      req;
+    exec_report_t    report;
+    tick_t           tick;
+    feed_state_t     state;
+    control_t        control;
+    uint8_t          bytes[256];
+} body_t;
+
+/* The tail: exactly as long as tail_count says, which is seldom not what the body says. */
+static void book_update(feed_t *f, msg_t *m, book_update_t *u)
+{
+    const uint8_t b  = byte(f);
+    u->instrument_id = id(f, INSTRUMENTS);
+    const uint32_t i = u->instrument_id <= INSTRUMENTS ? u->instrument_id : 0;
+    u->flags         = b < 64    ? (uint32_t)BOOK_FLAG_SNAPSHOT | BOOK_FLAG_FIRST | BOOK_FLAG_LAST
+                       : b < 224 ? (uint32_t)BOOK_FLAG_FIRST | BOOK_FLAG_LAST
+                                 : b & 7u;
+    f->rpt_seq[i] += byte(f) < 250;
+    f->venue_seq += byte(f) % 3;
+    u->rpt_seq         = f->rpt_seq[i];
+    u->venue_seq_first = u->venue_seq = byte(f) < 252 ? f->venue_seq : raw(f);
+    u->bid_count                      = byte(f) % 4;
+    u->ask_count                      = byte(f) % 4;
+    const uint32_t there              = (uint32_t)u->bid_count + u->ask_count;
+    if (byte(f) >= 252) {
+        u->ask_count = (uint16_t)raw(f);
+    }
+    m->tail_count = byte(f) < 252 ? there : byte(f) % 8;
+    level_t *tail = m->tail_count ? malloc(m->tail_count * sizeof *tail) : NULL;
+    for (uint32_t k = 0; k < m->tail_count; k++) {
+        tail[k].px  = number(f, k < u->bid_count ? 983 : 1018);
+        tail[k].qty = byte(f) < 240 ? byte(f) : number(f, 100);
+    }
+    m->tail = tail;
+}
+
+static void instrument_def(feed_t *f, msg_t *m, instrument_def_t *d)
+{
+    static const char *const names[] = {"NEW", "SPOT", "", "A SYMBOL WITH BLANKS", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", NULL};
+    *d                               = (instrument_def_t){.instrument_id  = byte(f) < 128 ? 0 : id(f, INSTRUMENTS),
+                                                          .venue_id       = (uint16_t)id(f, 2),
+                                                          .kind           = (uint8_t)id(f, 3),
+                                                          .allow_negative = byte(f) >= 192,
+                                                          .px_exp         = (int8_t)(byte(f) % 16 - 1),
+                                                          .qty_exp        = (int8_t)(byte(f) % 16 - 1),
+                                                          .money_exp      = (int8_t)(byte(f) < 192 ? 2 : byte(f)),
+                                                          .mult_exp       = (int8_t)(byte(f) < 192 ? 0 : byte(f)),
+                                                          .settle_ccy     = byte(f) < 240 ? ccy_pack("USD") : raw(f),
+                                                          .lot            = number(f, 17),
+                                                          .min_qty        = number(f, 17),
+                                                          .min_notional   = number(f, 17),
+                                                          .mult           = byte(f) < 192 ? 1 : number(f, 17),
+                                                          .band_lower     = byte(f) < 192 ? 0 : number(f, 900),
+                                                          .band_upper     = byte(f) < 192 ? 0 : number(f, 1100)};
+    m->text                          = names[byte(f) % (sizeof names / sizeof names[0])];
+    m->tail_count                    = byte(f) % 20;
+    tick_band_t *bands               = byte(f) < 250 && m->tail_count ? malloc(m->tail_count * sizeof *bands) : NULL;
+    for (uint32_t k = 0; bands != NULL && k < m->tail_count; k++) {
+        bands[k] = (tick_band_t){.px_from = number(f, 1000 * (int64_t)k), .tick = number(f, 17)};
+    }
+    m->tail = bands;
+}
+
+static void order_request(feed_t *f, order_req_t *q)
+{
+    const uint8_t b   = byte(f);
+    *q                = (order_req_t){.action          = b < 252 ? (uint8_t)(1 + b % 3) : b,
+                                      .tenant_id       = byte(f) < 250 ? 1 : id(f, 2),
+                                      .account_id      = id(f, ACCOUNTS),
+                                      .strategy_id     = byte(f) < 128 ? 0 : id(f, STRATEGIES),
+                                      .instrument_id   = id(f, INSTRUMENTS),
+                                      .px              = px(f),
+                                      .qty             = number(f, 32),
+                                      .created_mono_ns = byte(f) < 250 ? f->now : (int64_t)raw(f),
+                                      .side            = (uint8_t)id(f, 2),
+                                      .ord_type        = byte(f) < 192 ? ORD_TYPE_LIMIT : (uint8_t)id(f, 2),
+                                      .tif             = byte(f) < 192 ? TIF_GTC : byte(f) % 8,
+                                      .exec_inst       = byte(f) < 192 ? 0 : byte(f) % 8,
+                                      .reserved        = byte(f) >= 254};
+    q->cl_ord_id      = byte(f) < 252 ? cl_ord_id_make(EPOCH, LANE, ++f->lane_seq) : raw(f);
+    q->orig_cl_ord_id = cl_ord_id(f);
+}
+
+static void exec_report(feed_t *f, exec_report_t *r)
+{
+    static const uint8_t types[]    = {EXEC_TYPE_NEW,          EXEC_TYPE_CANCELED,      EXEC_TYPE_REPLACED,
+                                       EXEC_TYPE_REJECTED,     EXEC_TYPE_EXPIRED,       EXEC_TYPE_TRADE,
+                                       EXEC_TYPE_TRADE,        EXEC_TYPE_TRADE,         EXEC_TYPE_TRADE_CANCEL,
+                                       EXEC_TYPE_ORDER_STATUS, EXEC_TYPE_CANCEL_REJECT, EXEC_TYPE_REPLACE_REJECT,
+                                       EXEC_TYPE_UNSENT,       EXEC_TYPE_TIMEOUT};
+    static const uint8_t statuses[] = {ORD_STATUS_NONE,     ORD_STATUS_NEW,      ORD_STATUS_PARTIALLY_FILLED,
+                                       ORD_STATUS_FILLED,   ORD_STATUS_CANCELED, ORD_STATUS_PENDING_CANCEL,
+                                       ORD_STATUS_REJECTED, ORD_STATUS_EXPIRED,  ORD_STATUS_UNKNOWN};
+    const uint8_t        b          = byte(f);
+    *r                              = (exec_report_t){.exec_type     = b < 252 ? types[b % sizeof types] : b,
+                                                      .ord_status    = statuses[byte(f) % sizeof statuses],
+                                                      .exec_id_lo    = byte(f) < 192 ? ++f->exec_seq : byte(f) % 8,
+                                                      .account_id    = byte(f) < 192 ? 0 : id(f, ACCOUNTS),
+                                                      .strategy_id   = byte(f) < 192 ? 0 : id(f, STRATEGIES),
+                                                      .instrument_id = byte(f) < 192 ? 0 : id(f, INSTRUMENTS),
+                                                      .side          = byte(f) < 128 ? 0 : (uint8_t)id(f, 2),
+                                                      .last_px       = px(f),
+                                                      .last_qty      = number(f, 17),
+                                                      .cum_qty       = byte(f) < 128 ? -1 : number(f, 17),
+                                                      .leaves_qty    = -1,
+                                                      .order_qty     = number(f, 17),
+                                                      .px            = byte(f) < 128 ? 0 : px(f),
+                                                      .fee           = byte(f) < 128 ? 0 : number(f, 0)};
+    r->cl_ord_id                    = cl_ord_id(f);
+}
+
+static void control_any(feed_t *f, control_t *c)
+{
+    const uint8_t b = byte(f);
+    *c              = (control_t){.kind       = byte(f) % (CONTROL_KIND_COUNT + 1),
+                                  .scope_type = byte(f) % (SCOPE_COUNT + 1),
+                                  .scope_id   = id(f, 3),
+                                  .value      = b < 240 ? b % 2 : number(f, 17)};
+    if (c->kind == CONTROL_KILL && c->scope_type == SCOPE_GLOBAL && (c->value == 0 || c->value == 1)) {
+        f->killed = c->value != 0;
+    }
+}
+
+/* The next message; body and tail are the caller's to free. */
+static msg_t message(feed_t *f)
+{
+    static const uint8_t types[] = {
+        MSG_BOOK_UPDATE, MSG_BOOK_UPDATE,   MSG_BOOK_UPDATE,   MSG_BOOK_UPDATE,   MSG_TRADE,       MSG_TOP,
+        MSG_TOP,         MSG_ORDER_REQUEST, MSG_ORDER_REQUEST, MSG_ORDER_REQUEST, MSG_EXEC_REPORT, MSG_EXEC_REPORT,
+        MSG_EXEC_REPORT, MSG_EXEC_REPORT,   MSG_TICK,          MSG_FEED_STATE,    MSG_CONTROL,     MSG_INSTRUMENT_DEF};
+    const uint8_t b    = byte(f);
+    body_t        body = {0};
+    msg_t         m    = {.type = (msg_type_t)(b < 252 ? types[b % sizeof types] : b % 20)};
+    switch (m.type) {
+    case MSG_BOOK_UPDATE: book_update(f, &m, &body.book); break;
+    case MSG_INSTRUMENT_DEF: instrument_def(f, &m, &body.def); break;
+    case MSG_ORDER_REQUEST: order_request(f, &body.req); break;
+    case MSG_EXEC_REPORT: exec_report(f, &body.report); break;
+    case MSG_CONTROL: control_any(f, &body.control); break;
+    case MSG_TRADE:
+        body.trade = (trade_t){.instrument_id  = id(f, INSTRUMENTS),
+                               .aggressor_side = byte(f) % 4,
+                               .trade_id       = byte(f),
+                               .px             = px(f),
+                               .qty            = number(f, 17)};
+        break;
+    case MSG_TOP:
+        body.top = (top_t){.instrument_id = id(f, INSTRUMENTS),
+                           .venue_seq     = byte(f) < 250 ? ++f->venue_seq : raw(f),
+                           .bid_px        = number(f, 983),
+                           .bid_qty       = byte(f) < 240 ? byte(f) : number(f, 0),
+                           .ask_px        = number(f, 1018),
+                           .ask_qty       = byte(f) < 240 ? byte(f) : number(f, 0)};
+        break;
+    case MSG_FEED_STATE:
+        body.state = (feed_state_t){
+            .instrument_id = id(f, INSTRUMENTS), .health = byte(f) % 6, .reason = byte(f) % (FEED_REASON_COUNT + 1)};
+        break;
+    default: break;
+    }
+    const size_t bytes = msg_body_size(m.type) ? msg_body_size(m.type) : sizeof body;
+    m.body             = memcpy(malloc(bytes), &body, bytes);
+    return m;
+}
+
+/* ---- checks ------------------------------------------------------------------------------------------------------ */
+static void check_outputs(const world_t *w, const feed_t *f)
+{
+    uint32_t         pos      = 0;
+    uint64_t         accepted = 0; /* id of the verdict ACCEPTED whose request must come */
+    const out_rec_t *rec;
+    while ((rec = engine_out_next(&w->out, &pos)) != NULL) {
+        assert(rec->reserved == 0 && rec->len == msg_body_size((msg_type_t)rec->type) && pos <= w->out.len);
+        if (rec->type == MSG_VERDICT) {
+            const verdict_t *verdict = (const verdict_t *)(rec + 1);
+            assert(accepted == 0);
+            accepted = verdict->code == 0 ? verdict->cl_ord_id : 0;
+        } else if (rec->type == MSG_ORDER_REQUEST) {
+            const order_req_t *req = (const order_req_t *)(rec + 1);
+            assert(req->cl_ord_id == accepted);
+            accepted = 0;
+            if (req->action != ORDER_ACTION_CANCEL) {
+                const feed_health_t health = book_health(engine_book(w->engine, req->instrument_id));
+                assert(health == FEED_LIVE || health == FEED_STALE);
+                assert(req->side == SIDE_BUY || req->side == SIDE_SELL);
+                assert(!f->killed);
+            }
+        }
+    }
+    assert(accepted == 0 && pos == w->out.len);
+}
+
+/* Sums over the order table, of an account's orders (strategy_id 0) or of a strategy's. */
+static void check_open(const world_t *w, uint32_t account_id, uint32_t strategy_id, uint32_t instrument_id)
+{
+    const order_table_t *orders = engine_orders(w->engine);
+    const risk_t        *risk   = engine_risk(w->engine);
+    const risk_row_t    *row =
+        strategy_id ? risk_strategy_row(risk, strategy_id, instrument_id) : risk_row(risk, account_id, instrument_id);
+    i128_t buys = 0, sells = 0;
+    if (row->flags & ROW_BROKEN) {
+        return;
+    }
+    for (uint32_t at = order_first(orders); at != ORDER_NONE; at = order_next(orders, at)) {
+        const order_t *o = order_at(orders, at);
+        order_part_t   part;
+        order_part(o, &part);
+        if (o->instrument_id == instrument_id &&
+            (strategy_id ? o->strategy_id == strategy_id : o->account_id == account_id)) {
+            buys += part.side == SIDE_BUY ? part.qty : 0;
+            sells += part.side == SIDE_SELL ? part.qty : 0;
+        }
+    }
+    assert(row->buy_open == buys && row->sell_open == sells);
+}
+
+static void check_state(const world_t *w)
+{
+    const portfolio_t  *portfolio = engine_portfolio(w->engine);
+    const risk_counts_t counts    = risk_counts(engine_risk(w->engine));
+    assert(counts.received == counts.accepted + counts.rejected);
+    for (uint32_t account = 1; account <= ACCOUNTS; account++) {
+        int64_t cash_side, pnl_side;
+        for (uint32_t k = 0; portfolio_equity_cash_side(portfolio, account, k, &cash_side); k++) {
+            const bool has = portfolio_equity_pnl_side(portfolio, account, k, &pnl_side);
+            assert(has && cash_side == pnl_side);
+        }
+    }
+    for (uint32_t instrument = 1; instrument <= engine_instrument_count(w->engine); instrument++) {
+        for (uint32_t account = 1; account <= ACCOUNTS; account++) {
+            check_open(w, account, 0, instrument);
+        }
+        for (uint32_t strategy = 1; strategy <= STRATEGIES; strategy++) {
+            check_open(w, 0, strategy, instrument);
+        }
+    }
+}
+
+static uint8_t *arena_copy(const uint8_t *from)
+{
+    return memcpy(aligned_alloc(engine_align(), arena_bytes), from, arena_bytes);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (fresh[0] == NULL) {
+        fresh[0] = arena_open(0);
+        fresh[1] = arena_open(0xa5);
+    }
+    world_t a = world_on(arena_copy(fresh[0]), outs[0]), b = world_on(arena_copy(fresh[1]), outs[1]);
+    feed_t  f = {.at = data, .end = data + size, .now = NS_PER_S};
+    for (uint32_t n = 0; f.at < f.end && n < MESSAGES_MAX; n++) {
+        const uint8_t step = byte(&f);
+        f.now += step < 192 ? step * NS_PER_MS / 4 : (step - 191) * 20 * NS_PER_MS;
+        f.day += step == 255;
+        const msg_t m  = message(&f);
+        const err_t ea = apply(&a, &f, &m), eb = apply(&b, &f, &m);
+        free((void *)(uintptr_t)m.body);
+        free((void *)(uintptr_t)m.tail);
+        assert(ea == eb && a.out.len == b.out.len && memcmp(a.out.buf, b.out.buf, a.out.len) == 0);
+        check_outputs(&a, &f);
+        check_state(&a);
+        if (n % 16 == 15) { /* a snapshot goes on as the original */
+            uint8_t *moved = arena_copy(b.arena);
+            free(b.arena);
+            b.arena  = moved;
+            b.engine = engine_join(b.engine, moved);
+            assert(b.engine != NULL);
+        }
+    }
+    assert(engine_output_hash(a.engine) == engine_output_hash(b.engine));
+    assert(engine_state_hash(a.engine) == engine_state_hash(b.engine));
+    free(a.arena);
+    free(b.arena);
+    free(a.engine);
+    free(b.engine);
+    return 0;
+}
