@@ -99,9 +99,9 @@ static const setting_t risk_settings[] = {
     SET(config_risk_t, max_md_age_ms, KIND_WHOLE, "500", 1, 3600000, 0, "older market data is none"),
     SET(config_risk_t, max_open_orders_instrument, KIND_WHOLE, "50", 1, 10000, 0, "of one instrument"),
     SET(config_risk_t, max_open_orders_account, KIND_WHOLE, "500", 1, 100000, 0, "of the account"),
-    SET(config_risk_t, orders_per_s, KIND_WHOLE, "100", 1, 1024, 0, "new orders"),
-    SET(config_risk_t, messages_per_s, KIND_WHOLE, "250", 1, 1024, 0, "new orders and replaces"),
-    SET(config_risk_t, concentration_bps, KIND_WHOLE, "2500", 1, 10000, 0, "of one instrument in gross"),
+    SET(config_risk_t, orders_per_s, KIND_WHOLE, "100", 1, 1024, 0, "new orders and replaces"),
+    SET(config_risk_t, messages_per_s, KIND_WHOLE, "250", 1, 1024, 0, "the same, a budget of its own"),
+    SET(config_risk_t, concentration_bps, KIND_WHOLE, "2500", 1, 10000, 0, "of one instrument, of max_gross"),
 };
 static const setting_t instrument_settings[] = {
     SET(config_instrument_t, venue, KIND_TEXT, NULL, 0, 0, 0, ""),

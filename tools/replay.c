@@ -105,8 +105,8 @@ static int options(replay_t *r, int argc, char **argv)
                                          {"quiet", no_argument, NULL, OPT_QUIET},
                                          {"help", no_argument, NULL, 'h'},
                                          {NULL, 0, NULL, 0}};
-    int     opt;
-    int64_t thousandths;
+    int                        opt;
+    int64_t                    thousandths;
     opterr = 0;
     while ((opt = getopt_long(argc, argv, "h", list, NULL)) != -1) {
         switch (opt) {
@@ -261,15 +261,16 @@ static err_t probe_files(replay_t *r)
         }
         probe->kind     = r->market ? r->market : probe->kind;
         r->file_kind[f] = probe->kind;
-        uint64_t lines = 0;
-        uint32_t first = 0; /* the symbol with the most lines comes first */
+        uint64_t lines  = 0;
+        uint32_t first  = 0; /* the symbol with the most lines comes first */
         for (uint32_t i = 0; !err && i < probe->symbol_count; i++) {
             uint32_t id = 0;
             err         = feed_open(r, probe->kind, &probe->symbols[i], &id);
             first       = i == 0 ? id : first;
             lines += probe->symbols[i].lines;
         }
-        if (first && probe->symbols[0].lines >= lines - lines / 10) { /* a stray line does not make a second feed of it */
+        if (first &&
+            probe->symbols[0].lines >= lines - lines / 10) { /* a stray line does not make a second feed of it */
             r->file_instrument[f] = first;
         }
     }
@@ -378,8 +379,8 @@ static void lose(replay_t *r, uint32_t file, int64_t ts_recv_ns)
     r->venue->lost(r->codec[r->file_kind[file]], r->file_instrument[file], FEED_REASON_LOST, ts_recv_ns);
 }
 
-/* The engine's own book found a fault that the codec cannot see (crossed, off the tick grid): name the line, and let the
- * codec know that the book needs a new snapshot. */
+/* The engine's own book found a fault that the codec cannot see (crossed, off the tick grid): name the line, and let
+ * the codec know that the book needs a new snapshot. */
 static void book_faults(replay_t *r, const capture_line_t *line)
 {
     char text[1024];
@@ -411,9 +412,10 @@ static err_t line_apply(replay_t *r, const capture_line_t *line)
     if (err) {
         return err;
     }
-    r->run.acted         = false;
-    const err_t    bad   = r->venue->decode(r->codec[r->file_kind[line->file]], &frame);
-    const uint64_t ticks = __rdtsc() - began;
+    const uint64_t nobody = r->venue->stats(r->codec[r->file_kind[line->file]])->unassigned;
+    r->run.acted          = false;
+    const err_t    bad    = r->venue->decode(r->codec[r->file_kind[line->file]], &frame);
+    const uint64_t ticks  = __rdtsc() - began;
     histogram_record(r->run.event, ticks);
     if (r->run.acted) {
         histogram_record(r->run.decide, ticks);
@@ -421,6 +423,9 @@ static err_t line_apply(replay_t *r, const capture_line_t *line)
     if (bad && !r->sink_err) {
         err_wrap(bad, "%s line %" PRIu64, r->files[line->file], line->line_no);
         finding(r, err_msg());
+        if (r->venue->stats(r->codec[r->file_kind[line->file]])->unassigned != nobody) {
+            lose(r, line->file, line->ts_recv_ns); /* too garbled to say whose it is */
+        }
     } else if (r->run.counts.alarms_by_kind[ALARM_FEED] != alarms) {
         book_faults(r, line);
     }
@@ -434,7 +439,7 @@ static err_t loop(replay_t *r, capture_t *cap, summary_t *sum)
     const uint64_t tsc_began = __rdtsc();
     int64_t        first_ns = 0, last_ns = 0;
     capture_line_t line = {0};
-    err_t          err = ERR_OK, read;
+    err_t          err  = ERR_OK, read;
     while (!err && ((read = capture_next(cap, &line)) == ERR_OK || (read != ERR_END && line.fault))) {
         if (read) {
             r->lines_bad++;
@@ -511,7 +516,7 @@ static void judge(replay_t *r, replay_feed_t *feed)
 
 static err_t replay_open(replay_t *r, capture_t **cap)
 {
-    char  path[4096];
+    char path[4096];
     r->code   = EXIT_USAGE;
     err_t err = config_load(r->config_file, &r->config);
     if (!err && (r->instruments_file || config_path("instruments.yaml", path, sizeof path))) {

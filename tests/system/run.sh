@@ -119,6 +119,8 @@ gzip -c "$T/full" | head -c 200000 >"$T/cut.gz"; broken cut.gz "cut.gz.*(cut|tru
 { head -n 9000 "$T/full"; echo 'not a time {}'; sed -n 9001,12000p "$T/full"; } >"$T/badtime"; broken badtime "line 9001"
 check "badtime: the rest is read, and no book trusted" json "d['events'] == 12000 and d['lines_bad'] == 1 and d['feeds']['ETHUSDT']['health'] != 'LIVE'"
 { head -n 9000 "$T/full"; echo '9223372036854775807 {"stream":"x"}'; sed -n 9001,9100p "$T/full"; } >"$T/jump"; broken jump "line 9001"
+{ head -n 9000 "$T/full"; echo "$(sed -n 9000p "$T/full" | cut -d' ' -f1) [1,2"; sed -n 9001,9100p "$T/full"; } >"$T/nobody"; broken nobody "line 9001"
+check "nobody: no book trusted" json "d['feeds']['ETHUSDT']['health'] != 'LIVE'"
 { echo 'rubbish'; cat "$T/full"; } >"$T/firstline"; broken firstline "line 1"
 check "firstline: traded all the same" json "d['orders'] > 0"
 zcat "$d/usdm_btcusdt_20240808.gz" | head -n 20000 | awk 'NR > 15000 && /@depth/ && !n { n = sub(/0","0\.[0-9]*[1-9]/, "5\",\"1.000") } { print }' >"$T/offtick"; broken offtick "offtick line 1[0-9]*.*BROKEN .SCALE"
