@@ -65,12 +65,12 @@ typedef struct feed_ref { /* one subscribed instrument */
 typedef struct venue_codec_cfg {
     uint32_t  feeds_max;     /* 1..VENUE_FEEDS_MAX */
     uint32_t  pending_parts; /* BOOK_UPDATE parts kept per feed while it waits for a snapshot (1,088 bytes each);
-                                1..VENUE_PENDING_PARTS_MAX, 0 = 1,024: more than ten seconds of a busy market */
+                               1..VENUE_PENDING_PARTS_MAX, 0 = 1,024: more than ten seconds of a busy market */
     md_sink_t sink;
 } venue_codec_cfg_t;
 
 typedef struct md_frame { /* one text as the venue sent it: a stream frame or a REST reply */
-    const char *text; /* exactly text[0..len) is read */
+    const char *text;     /* exactly text[0..len) is read */
     size_t      len;
     int64_t     ts_recv_ns;
     uint32_t    instrument_id; /* whose REST snapshot this is if the text names no symbol; 0 = not known */
@@ -78,26 +78,26 @@ typedef struct md_frame { /* one text as the venue sent it: a stream frame or a 
 } md_frame_t;
 
 /* ---- what a codec counts ----------------------------------------------------------------------------------------- */
-typedef struct feed_stats { /* diffs == diffs_applied + diffs_dropped + diffs_pending, always */
-    uint64_t diffs;            /* book diffs that could be read                                                   */
-    uint64_t diffs_buffered;   /* kept at first because no snapshot was there                                     */
-    uint64_t diffs_dropped;    /* older than the snapshot or repeated, or the oldest kept when the room was full  */
-    uint64_t diffs_applied;    /* sent on as BOOK_UPDATE, whole                                                   */
-    uint64_t diffs_pending;    /* kept now                                                                        */
-    uint64_t gaps;             /* jumps of the venue's book sequence                                              */
-    uint64_t snapshots;        /* sent on as BOOK_UPDATE with SNAPSHOT                                            */
-    uint64_t snapshots_stale;  /* not used: older than the kept diffs, or than the book                           */
-    uint64_t trades;           /* sent on                                                                         */
-    uint64_t trades_repeated;  /* id not above the newest: not sent on                                            */
-    uint64_t trades_off_book;  /* insurance fund and the like: not sent on                                        */
-    uint64_t trade_gaps;       /* jumps of the trade id                                                           */
-    uint64_t tops;             /* sent on                                                                         */
-    uint64_t garbled;          /* frames of this feed that could not be read or used                              */
-    uint64_t off_scale;        /* frames with a price or quantity finer than the feed's scale, or too large       */
-    uint64_t last_update_id;   /* the venue's id up to which the book was sent on; 0 = none yet                   */
+typedef struct feed_stats {   /* diffs == diffs_applied + diffs_dropped + diffs_pending, always */
+    uint64_t diffs;           /* book diffs that could be read                                                   */
+    uint64_t diffs_buffered;  /* kept at first because no snapshot was there                                     */
+    uint64_t diffs_dropped;   /* older than the snapshot or repeated, or the oldest kept when the room was full  */
+    uint64_t diffs_applied;   /* sent on as BOOK_UPDATE, whole                                                   */
+    uint64_t diffs_pending;   /* kept now                                                                        */
+    uint64_t gaps;            /* jumps of the venue's book sequence                                              */
+    uint64_t snapshots;       /* sent on as BOOK_UPDATE with SNAPSHOT                                            */
+    uint64_t snapshots_stale; /* not used: older than the kept diffs, or than the book                           */
+    uint64_t trades;          /* sent on                                                                         */
+    uint64_t trades_repeated; /* id not above the newest: not sent on                                            */
+    uint64_t trades_off_book; /* insurance fund and the like: not sent on                                        */
+    uint64_t trade_gaps;      /* jumps of the trade id                                                           */
+    uint64_t tops;            /* sent on                                                                         */
+    uint64_t garbled;         /* frames of this feed that could not be read or used                              */
+    uint64_t off_scale;       /* frames with a price or quantity finer than the feed's scale, or too large       */
+    uint64_t last_update_id;  /* the venue's id up to which the book was sent on; 0 = none yet                   */
     uint64_t last_trade_id;
-    uint64_t rpt_seq;          /* of the newest BOOK_UPDATE part                                                  */
-    uint32_t health;           /* feed_health_t: NONE until the first snapshot, LIVE, RECOVERING                  */
+    uint64_t rpt_seq; /* of the newest BOOK_UPDATE part                                                  */
+    uint32_t health;  /* feed_health_t: NONE until the first snapshot, LIVE, RECOVERING                  */
     uint32_t reserved;
 } feed_stats_t;
 
@@ -113,7 +113,7 @@ typedef struct venue_codec {
     const char *name;
 
     size_t (*align)(void);
-    size_t (*footprint)(const venue_codec_cfg_t *cfg);       /* 0 and a sentence when cfg is out of range  */
+    size_t (*footprint)(const venue_codec_cfg_t *cfg);        /* 0 and a sentence when cfg is out of range  */
     void *(*create)(void *mem, const venue_codec_cfg_t *cfg); /* the object, or NULL and a sentence         */
 
     /* feed_add: ERR_ARG (exponent, kind, symbol), ERR_EXISTS (symbol or id), ERR_LIMIT (feeds_max). */

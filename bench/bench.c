@@ -190,8 +190,7 @@ static void print_header(const bench_t *bench)
     printf("machine   %s, %s %s\n", line_of("/proc/cpuinfo", "model name", cpu), os.sysname, os.release);
     printf("build     %s, profile %s, %s, %s\n", version_build_id(), version_profile(), version_compiler(),
            built_how());
-    printf("governor  %s; load %s\n",
-           line_of("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "", governor),
+    printf("governor  %s; load %s\n", line_of("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "", governor),
            line_of("/proc/loadavg", "", load));
     printf("clock     TSC %.3f GHz; an empty pair of reads costs %.1f ns, taken off single samples\n",
            1 / bench->ns_per_tick, (double)bench->pair_ticks * bench->ns_per_tick);
@@ -282,9 +281,12 @@ static bool parse_number(const char *option, const char *text, int64_t max, uint
 static int parse_options(bench_t *bench, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'},          {"list", no_argument, NULL, 'l'},
-        {"help", no_argument, NULL, 'h'},          {"samples", required_argument, NULL, 's'},
-        {"cpu", required_argument, NULL, 'c'},     {"seed", required_argument, NULL, 'r'},
+        {"json", no_argument, NULL, 'j'},
+        {"list", no_argument, NULL, 'l'},
+        {"help", no_argument, NULL, 'h'},
+        {"samples", required_argument, NULL, 's'},
+        {"cpu", required_argument, NULL, 'c'},
+        {"seed", required_argument, NULL, 'r'},
         {NULL, 0, NULL, 0},
     };
     uint64_t cpu = 0;

@@ -25,7 +25,7 @@
 
 #define BENCH_ON_MAX 6
 
-typedef struct bench { /* what the command line asked for, and the calibrated clock */
+typedef struct bench {   /* what the command line asked for, and the calibrated clock */
     uint64_t    samples; /* operations a round; 0 = the suite's own small default */
     uint64_t    seed;
     int         cpu; /* pinned to */
@@ -49,14 +49,14 @@ typedef struct bench_series { /* samples of one measurement */
 
 typedef struct bench_result {
     const char           *name;
-    const char           *unit;   /* "ns", "ratio" ... of the samples */
-    const char           *regime; /* S, N, F, X (which two cores), or "single" */
+    const char           *unit;             /* "ns", "ratio" ... of the samples */
+    const char           *regime;           /* S, N, F, X (which two cores), or "single" */
     const char           *on[BENCH_ON_MAX]; /* what was switched on; ends with NULL when shorter */
     const bench_series_t *series;
     uint64_t              n; /* operations measured; 0 = one a sample */
     uint64_t              checksum;
     uint32_t              bytes; /* of one message or payload; 0 = none */
-    bool                  peer; /* what we compare ourselves with */
+    bool                  peer;  /* what we compare ourselves with */
 } bench_result_t;
 
 /* bench_main: `hwal bench`, argv[0] being "bench". Returns the exit code: 0, 1 a suite failed, 2 usage. */

@@ -27,7 +27,7 @@
 #define TOP_LEVELS 20u
 
 typedef struct step { /* one level update of the trace */
-    uint32_t side; /* 0 bid, 1 ask */
+    uint32_t side;    /* 0 bid, 1 ask */
     int32_t  tick;
     int64_t  qty;
 } step_t;
@@ -270,12 +270,12 @@ static void one_layout(ground_t *g, uint64_t from)
 {
     for (uint32_t i = 0; i < CHUNK; i++) {
         const step_t step = g->trace->step[from + i];
-        g->one[i] = (wire_one_t){.upd   = {.flags     = BOOK_FLAG_FIRST | BOOK_FLAG_LAST,
-                                           .rpt_seq   = ++g->rpt_seq,
-                                           .venue_seq = from + i,
-                                           .bid_count = step.side == 0,
-                                           .ask_count = step.side == 1},
-                                 .level = wire_level(step)};
+        g->one[i]         = (wire_one_t){.upd   = {.flags     = BOOK_FLAG_FIRST | BOOK_FLAG_LAST,
+                                                   .rpt_seq   = ++g->rpt_seq,
+                                                   .venue_seq = from + i,
+                                                   .bid_count = step.side == 0,
+                                                   .ask_count = step.side == 1},
+                                         .level = wire_level(step)};
     }
 }
 
@@ -324,8 +324,8 @@ static uint32_t feed_parts(ground_t *g, uint64_t from)
             for (uint32_t i = begin; i < end; i++) {
                 if (g->trace->step[from + i].side == side) {
                     w->level[w->upd.bid_count + w->upd.ask_count] = wire_level(g->trace->step[from + i]);
-                    w->upd.bid_count = (uint16_t)(w->upd.bid_count + (side == 0));
-                    w->upd.ask_count = (uint16_t)(w->upd.ask_count + (side == 1));
+                    w->upd.bid_count                              = (uint16_t)(w->upd.bid_count + (side == 0));
+                    w->upd.ask_count                              = (uint16_t)(w->upd.ask_count + (side == 1));
                 }
             }
         }
@@ -403,14 +403,22 @@ static err_t compare_pair(bench_t *bench, ground_t *g, const char *ratio_name, l
     }
     if (err == ERR_OK) {
         for (uint32_t i = 0; i < 2; i++) {
-            bench_report(bench, &(bench_result_t){.name = pair[i].name, .unit = "ns", .regime = "single",
-                                                  .on = {pair[i].peer ? "nothing" : "every check"},
-                                                  .series = &pair[i].chunks, .n = pair[i].chunks.count * CHUNK,
-                                                  .checksum = pair[i].sum, .bytes = sizeof(level_t),
-                                                  .peer = pair[i].peer});
+            bench_report(bench, &(bench_result_t){.name     = pair[i].name,
+                                                  .unit     = "ns",
+                                                  .regime   = "single",
+                                                  .on       = {pair[i].peer ? "nothing" : "every check"},
+                                                  .series   = &pair[i].chunks,
+                                                  .n        = pair[i].chunks.count * CHUNK,
+                                                  .checksum = pair[i].sum,
+                                                  .bytes    = sizeof(level_t),
+                                                  .peer     = pair[i].peer});
         }
-        bench_report(bench, &(bench_result_t){.name = ratio_name, .unit = "ratio", .regime = "single",
-                                              .on = {"every check"}, .series = &ratio, .checksum = pair[0].sum});
+        bench_report(bench, &(bench_result_t){.name     = ratio_name,
+                                              .unit     = "ratio",
+                                              .regime   = "single",
+                                              .on       = {"every check"},
+                                              .series   = &ratio,
+                                              .checksum = pair[0].sum});
     }
     bench_free(&pair[0].chunks);
     bench_free(&pair[1].chunks);
@@ -434,9 +442,13 @@ static err_t run_singles(const bench_t *bench, ground_t *g)
         }
     }
     if (err == ERR_OK) {
-        bench_report(bench, &(bench_result_t){.name = "apply-1-single", .unit = "ns", .regime = "single",
-                                              .on = {"every check"}, .series = &single, .checksum = sum,
-                                              .bytes = sizeof(wire_one_t)});
+        bench_report(bench, &(bench_result_t){.name     = "apply-1-single",
+                                              .unit     = "ns",
+                                              .regime   = "single",
+                                              .on       = {"every check"},
+                                              .series   = &single,
+                                              .checksum = sum,
+                                              .bytes    = sizeof(wire_one_t)});
     }
     bench_free(&single);
     return err;
@@ -465,8 +477,13 @@ static err_t run_top(const bench_t *bench, ground_t *g)
         }
     }
     if (err == ERR_OK) {
-        bench_report(bench, &(bench_result_t){.name = "top-20", .unit = "ns", .regime = "single", .on = {"both sides"},
-                                              .series = &top, .checksum = sum, .bytes = sizeof bids + sizeof asks});
+        bench_report(bench, &(bench_result_t){.name     = "top-20",
+                                              .unit     = "ns",
+                                              .regime   = "single",
+                                              .on       = {"both sides"},
+                                              .series   = &top,
+                                              .checksum = sum,
+                                              .bytes    = sizeof bids + sizeof asks});
     }
     bench_free(&top);
     return err;
@@ -479,8 +496,7 @@ static void note_mix(const bench_t *bench, const trace_t *trace, const mix_t *mi
                "%llu updates a round after %u + %u levels: modify %.1f %%, insert %.1f %%, delete %.1f %%, best moved "
                "%.2f %%; %u rounds",
                (unsigned long long)trace->count, SNAPSHOT_LEVELS, SNAPSHOT_LEVELS, (double)mix->modified / all,
-               (double)mix->inserted / all, (double)mix->deleted / all,
-               (double)mix->best_moved / all, ROUNDS);
+               (double)mix->inserted / all, (double)mix->deleted / all, (double)mix->best_moved / all, ROUNDS);
     bench_note(bench,
                "apply-1: a message a level, best read after each; apply-feed: messages as captured feeds have them");
 }
@@ -501,8 +517,15 @@ static book_t *book_make(void)
 {
     const book_cfg_t       cfg  = {0};
     const tick_band_t      band = {0, TICK_PX};
-    const instrument_def_t def  = {.instrument_id = 1, .venue_id = 1, .kind = INSTRUMENT_LINEAR, .px_exp = 2,
-                                   .qty_exp = 3, .money_exp = 2, .settle_ccy = ccy_pack("USD"), .lot = 1, .mult = 1};
+    const instrument_def_t def  = {.instrument_id = 1,
+                                   .venue_id      = 1,
+                                   .kind          = INSTRUMENT_LINEAR,
+                                   .px_exp        = 2,
+                                   .qty_exp       = 3,
+                                   .money_exp     = 2,
+                                   .settle_ccy    = ccy_pack("USD"),
+                                   .lot           = 1,
+                                   .mult          = 1};
     instrument_t           ins;
     void                  *mem = aligned_alloc(book_align(), book_footprint(&cfg));
     return mem != NULL && instrument_init(&ins, &def, "BENCH", &band, 1) == ERR_OK ? book_new(mem, &cfg, &ins) : NULL;

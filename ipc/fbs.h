@@ -43,15 +43,28 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "structs are read wher
 
 /* ---- descriptors: constant, generated ---------------------------------------------------------------------------- */
 typedef enum fbs_base { /* numbers of reflection.fbs */
-    FBS_NONE = 0, FBS_UTYPE = 1, FBS_BOOL = 2, FBS_BYTE = 3, FBS_UBYTE = 4, FBS_SHORT = 5, FBS_USHORT = 6, FBS_INT = 7,
-    FBS_UINT = 8, FBS_LONG = 9, FBS_ULONG = 10, FBS_STRING = 13, FBS_VECTOR = 14, FBS_OBJ = 15, FBS_UNION = 16
+                        FBS_NONE   = 0,
+                        FBS_UTYPE  = 1,
+                        FBS_BOOL   = 2,
+                        FBS_BYTE   = 3,
+                        FBS_UBYTE  = 4,
+                        FBS_SHORT  = 5,
+                        FBS_USHORT = 6,
+                        FBS_INT    = 7,
+                        FBS_UINT   = 8,
+                        FBS_LONG   = 9,
+                        FBS_ULONG  = 10,
+                        FBS_STRING = 13,
+                        FBS_VECTOR = 14,
+                        FBS_OBJ    = 15,
+                        FBS_UNION  = 16
 } fbs_base_t;
 
 typedef struct fbs_object fbs_object_t;
 
 typedef struct fbs_enum_val {
     const char         *name;
-    int64_t             value; /* the bits, for ulong too */
+    int64_t             value;  /* the bits, for ulong too */
     const fbs_object_t *object; /* of a union's member */
 } fbs_enum_val_t;
 
@@ -76,10 +89,10 @@ typedef struct fbs_field { /* in order of id; the type of a union is the field j
 
 typedef struct fbs_hot { /* the template of a hot table */
     const uint8_t *head;
-    uint32_t       head_bytes;    /* a multiple of 8 */
-    uint32_t       tail_at;       /* of the tail word in the buffer; 0 = no tail */
+    uint32_t       head_bytes; /* a multiple of 8 */
+    uint32_t       tail_at;    /* of the tail word in the buffer; 0 = no tail */
     uint32_t       tail_el_bytes;
-    uint32_t       fixed_bytes;   /* the whole buffer with an empty tail */
+    uint32_t       fixed_bytes; /* the whole buffer with an empty tail */
 } fbs_hot_t;
 
 struct fbs_object {
@@ -110,8 +123,14 @@ static inline uint32_t fbs_u32(const void *p)
 }
 
 /* fbs_ref: where a forward word points. fbs_root: the root table of a buffer. */
-static inline const void *fbs_ref(const void *word) { return (const uint8_t *)word + fbs_u32(word); }
-static inline const void *fbs_root(const void *buf) { return fbs_ref(buf); }
+static inline const void *fbs_ref(const void *word)
+{
+    return (const uint8_t *)word + fbs_u32(word);
+}
+static inline const void *fbs_root(const void *buf)
+{
+    return fbs_ref(buf);
+}
 
 /* fbs_slot: the inline bytes of a field (at: its place in the vtable), NULL when absent. */
 static inline const void *fbs_slot(const void *table, uint32_t at)

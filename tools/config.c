@@ -12,8 +12,7 @@
 #include "tools/strategy_spec.h"
 #include "tools/yaml_load.h"
 
-/* ---- one table a section: key, kind, default, range, meaning ------------------------------------------------------
- */
+/* ---- one table a section: key, kind, default, range, meaning ---------------------------------------------------- */
 typedef enum kind {
     KIND_TEXT,     /* judged elsewhere */
     KIND_NAME,     /* 1 to 32 of letters, digits, - and _ */
@@ -62,7 +61,7 @@ static const setting_t engine_settings[] = {
         "epoch of client order ids; raised at every start of a live engine"),
     SET(config_engine_t, orders_max, KIND_WHOLE, "65536", 1024, 1 << 24, 0,
         "rows of the order table (open ones and the newest closed ones)"),
-    SET(config_engine_t, book_window_ticks, KIND_POWER, "65536", 64, 1 << 20, 0,
+    SET(config_engine_t, book_window_ticks, KIND_POWER, "65536", 64, 1 << 18, 0,
         "ticks a side near the touch that a book keeps flat"),
     SET(config_engine_t, book_far_levels, KIND_POWER, "32768", 64, 1 << 24, 0,
         "levels a book can keep outside the window"),
@@ -129,8 +128,7 @@ static const section_t sections[SECTION_COUNT] = {
     [INSTRUMENTS] = SECTION("instruments", 0, instrument_settings),
 };
 
-/* ---- the files as libcyaml reads them: every setting is text at its index in the table; NULL = not written ----------
- */
+/* ---- the files as libcyaml reads them: every setting is text at its index in the table; NULL = not written ------ */
 typedef struct texts {
     char *text[SETTINGS_MAX];
 } texts_t;
@@ -188,8 +186,7 @@ static void fields_fill(void)
     }
 }
 
-/* ---- one value ----------------------------------------------------------------------------------------------------
- */
+/* ---- one value -------------------------------------------------------------------------------------------------- */
 /* Digits only: decimal_parse alone takes 1e3 and 5.0 too. */
 static bool whole_parse(const char *text, int64_t *out)
 {
@@ -250,8 +247,7 @@ static err_t setting_take(const setting_t *s, const char *name, const char *text
     return ERR_OK;
 }
 
-/* ---- a section or an entry of a list ------------------------------------------------------------------------------
- */
+/* ---- a section or an entry of a list ---------------------------------------------------------------------------- */
 static err_t at_line(err_t err, const char *file, const yaml_places_t *places, const char *section, unsigned entry,
                      const char *key)
 {
@@ -299,8 +295,7 @@ static err_t list_take(const char *file, const yaml_places_t *places, const sect
     return ERR_OK;
 }
 
-/* ---- environment --------------------------------------------------------------------------------------------------
- */
+/* ---- environment ------------------------------------------------------------------------------------------------ */
 static void env_name(const section_t *section, const setting_t *s, char out[64])
 {
     snprintf(out, 64, "HWAL_%s%s%s", section->name, *section->name ? "_" : "", s->key);
@@ -333,8 +328,7 @@ static err_t variable_take(config_t *c, const char *variable)
                 : ERR_OK;
 }
 
-/* ---- the run's settings -------------------------------------------------------------------------------------------
- */
+/* ---- the run's settings ----------------------------------------------------------------------------------------- */
 static err_t strategies_check(const char *file, const yaml_places_t *places, const config_file_t *raw)
 {
     engine_strategy_cfg_t parsed[CONFIG_STRATEGIES_MAX];
@@ -423,8 +417,7 @@ bool config_path(const char *name, char *out, size_t cap)
     return access(out, R_OK) == 0;
 }
 
-/* ---- instruments --------------------------------------------------------------------------------------------------
- */
+/* ---- instruments ------------------------------------------------------------------------------------------------ */
 static err_t entry_decimal(const char *key, const char *text, int64_t exp, int64_t fallback, int64_t *out)
 {
     *out = fallback;
@@ -552,8 +545,7 @@ void config_instruments_free(config_instruments_t *list)
     }
 }
 
-/* ---- showing ------------------------------------------------------------------------------------------------------
- */
+/* ---- showing ---------------------------------------------------------------------------------------------------- */
 /* base NULL = nothing is written: the keys as comments, with their defaults. */
 static void section_print(const section_t *section, const char *first, const char *indent, const void *base)
 {

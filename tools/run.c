@@ -69,8 +69,10 @@ static int options(run_options_t *o, int argc, char **argv)
             if (decimal_parse(optarg, strlen(optarg), 0, number) != ERR_OK || *number < (opt == OPT_SEED ? 0 : 1) ||
                 *number > high) {
                 return command_error("run", EXIT_USAGE, "--%s \"%s\" is no whole number from %d to %" PRId64,
-                                     opt == OPT_SECONDS ? "seconds" : opt == OPT_RATE ? "rate" : "seed", optarg,
-                                     opt != OPT_SEED, high);
+                                     opt == OPT_SECONDS ? "seconds"
+                                     : opt == OPT_RATE  ? "rate"
+                                                        : "seed",
+                                     optarg, opt != OPT_SEED, high);
             }
             continue;
         }
@@ -147,8 +149,8 @@ static void feeds_fill(summary_t *sum, summary_feed_t *feeds)
         feeds[i].stats.trades         = sum->run->trades[i + 1];
         if (book_health(book) != FEED_LIVE) {
             char text[128];
-            snprintf(text, sizeof text, "%s: the book ends %s (%s)", feeds[i].ins->symbol, feed_health_str(book_health(book)),
-                     feed_reason_str(book_reason(book)));
+            snprintf(text, sizeof text, "%s: the book ends %s (%s)", feeds[i].ins->symbol,
+                     feed_health_str(book_health(book)), feed_reason_str(book_reason(book)));
             json_array_append_new(sum->errors, json_string(text));
         }
     }

@@ -175,10 +175,11 @@ json_t *summary_json(const summary_t *s)
     const struct {
         const char *key;
         uint64_t    value;
-    } counts[] = {
-        {"events", s->events}, {"lines_bad", s->lines_bad},     {"messages", c->messages}, {"orders", c->orders},
-        {"replaces", c->replaces}, {"cancels", c->cancels},   {"fills", c->fills},
-        {"rejected", c->rejected}, {"denied", c->denied},     {"open_orders", order_open_count(engine_orders(engine))}};
+    } counts[] = {{"events", s->events},     {"lines_bad", s->lines_bad},
+                  {"messages", c->messages}, {"orders", c->orders},
+                  {"replaces", c->replaces}, {"cancels", c->cancels},
+                  {"fills", c->fills},       {"rejected", c->rejected},
+                  {"denied", c->denied},     {"open_orders", order_open_count(engine_orders(engine))}};
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         json_object_set_new(o, counts[i].key, json_u64(counts[i].value));
     }

@@ -24,7 +24,7 @@ typedef struct summary {
     bool            check; /* print the oracle */
     uint64_t        events;
     uint64_t        lines_bad; /* could not be read at all */
-    uint64_t        bytes; /* of text read; 0 = none */
+    uint64_t        bytes;     /* of text read; 0 = none */
     double          seconds_wall;
     double          seconds_market;
     double          ns_per_tsc;

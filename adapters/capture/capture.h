@@ -72,11 +72,11 @@ void capture_close(capture_t *cap);
 /* ---- probe: what is in a file, from its beginning ---------------------------------------------------------------- */
 typedef struct capture_symbol {
     char     symbol[SYMBOL_MAX + 1];
-    uint64_t lines; /* stream lines seen */
-    uint32_t px_decimals;  /* most digits after the point, as they stand in the text: a scale that fits all seen */
+    uint64_t lines;       /* stream lines seen */
+    uint32_t px_decimals; /* most digits after the point, as they stand in the text: a scale that fits all seen */
     uint32_t qty_decimals;
-    int64_t  px_gcd;       /* greatest common divisor of the prices seen, in 10^-px_decimals: a guess at the tick */
-    int64_t  qty_gcd;      /* likewise of quantities, in 10^-qty_decimals: a guess at the lot. 0 = none seen     */
+    int64_t  px_gcd;  /* greatest common divisor of the prices seen, in 10^-px_decimals: a guess at the tick */
+    int64_t  qty_gcd; /* likewise of quantities, in 10^-qty_decimals: a guess at the lot. 0 = none seen     */
 } capture_symbol_t;
 
 typedef struct capture_probe {
@@ -84,7 +84,7 @@ typedef struct capture_probe {
     bool             has_snapshot;
     uint16_t         reserved;
     uint32_t         symbol_count;
-    uint64_t         lines; /* looked at, good and bad */
+    uint64_t         lines;                        /* looked at, good and bad */
     capture_symbol_t symbols[CAPTURE_SYMBOLS_MAX]; /* most lines first, then in order of appearance */
 } capture_probe_t;
 

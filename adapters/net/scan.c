@@ -40,10 +40,16 @@ static err_t __attribute__((cold, noinline)) fail_number(scan_t *s, const scan_s
 }
 
 /* ---- bytes ------------------------------------------------------------------------------------------------------- */
-static inline bool is_digit(char c) { return (unsigned char)(c - '0') < 10; }
+static inline bool is_digit(char c)
+{
+    return (unsigned char)(c - '0') < 10;
+}
 
 /* A byte that stands for itself in a string: ASCII, no control character, no quote, no backslash. */
-static inline bool is_plain(char c) { return (unsigned char)(c - 0x20) < 0x60 && c != '"' && c != '\\'; }
+static inline bool is_plain(char c)
+{
+    return (unsigned char)(c - 0x20) < 0x60 && c != '"' && c != '\\';
+}
 
 static inline const char *skip_space(const char *at, const char *end)
 {
@@ -77,10 +83,10 @@ static inline __m128i load16(const scan_t *s, const char *at)
 /* The number made of 16 digit values, most significant first. */
 static inline uint64_t digits16(__m128i digits)
 {
-    const __m128i two   = _mm_maddubs_epi16(digits, _mm_set1_epi16(0x010a));         /* 8 x 0..99    */
-    const __m128i four  = _mm_madd_epi16(two, _mm_set1_epi32(0x00010064));           /* 4 x 0..9999  */
-    const __m128i eight = _mm_madd_epi16(_mm_packus_epi32(four, four), _mm_set1_epi32(0x00012710));
-    const uint64_t both = (uint64_t)_mm_cvtsi128_si64(eight);                        /* low word: high half */
+    const __m128i  two   = _mm_maddubs_epi16(digits, _mm_set1_epi16(0x010a)); /* 8 x 0..99    */
+    const __m128i  four  = _mm_madd_epi16(two, _mm_set1_epi32(0x00010064));   /* 4 x 0..9999  */
+    const __m128i  eight = _mm_madd_epi16(_mm_packus_epi32(four, four), _mm_set1_epi32(0x00012710));
+    const uint64_t both  = (uint64_t)_mm_cvtsi128_si64(eight); /* low word: high half */
     return (both & 0xffffffffu) * 100000000u + (both >> 32);
 }
 
@@ -537,9 +543,19 @@ scan_kind_t scan_kind(scan_t *s)
     case '{': return SCAN_OBJECT;
     case '[': return SCAN_ARRAY;
     case '"': return SCAN_STRING;
-    case '-': case '0': case '1': case '2': case '3': case '4':
-    case '5': case '6': case '7': case '8': case '9': return SCAN_NUMBER;
-    case 't': case 'f': return SCAN_BOOL;
+    case '-':
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9': return SCAN_NUMBER;
+    case 't':
+    case 'f': return SCAN_BOOL;
     case 'n': return SCAN_NULL;
     default: return SCAN_NONE;
     }
@@ -846,8 +862,17 @@ static inline err_t take(scan_t *s)
     case 't': at = take_word(s, at, "true"); break;
     case 'f': at = take_word(s, at, "false"); break;
     case 'n': at = take_word(s, at, "null"); break;
-    case '-': case '0': case '1': case '2': case '3': case '4':
-    case '5': case '6': case '7': case '8': case '9': at = take_number(s, at); break;
+    case '-':
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9': at = take_number(s, at); break;
     default: return wrong(s, at, "expected a value");
     }
     if (at != NULL) {

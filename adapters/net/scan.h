@@ -62,8 +62,8 @@
 #define SCAN_MEMBERS_MAX 256 /* SCAN_UNIQUE: members of all open objects together that can be compared */
 
 typedef struct scan {
-    const char *at;          /* next unread byte; after a failure the offending one                        */
-    const char *end;         /* behind the last byte                                                       */
+    const char *at;  /* next unread byte; after a failure the offending one                        */
+    const char *end; /* behind the last byte                                                       */
     const char *begin;
     uint64_t    kinds;       /* bit d: the container at depth d + 1 is an object                           */
     uint32_t    depth;       /* containers open                                                            */
@@ -80,7 +80,12 @@ typedef struct scan_str { /* a string or number where it lies, without its quote
 
 typedef enum scan_kind {
     SCAN_NONE = 0, /* end of text, or a byte that begins no value */
-    SCAN_OBJECT, SCAN_ARRAY, SCAN_STRING, SCAN_NUMBER, SCAN_BOOL, SCAN_NULL
+    SCAN_OBJECT,
+    SCAN_ARRAY,
+    SCAN_STRING,
+    SCAN_NUMBER,
+    SCAN_BOOL,
+    SCAN_NULL
 } scan_kind_t;
 
 /* scan_init: a cursor before the document text[0..len). Never fails; len may be 0 (the first call says TRUNCATED). */
@@ -90,7 +95,10 @@ static inline void scan_init(scan_t *s, const char *text, size_t len)
 }
 
 /* scan_offset: bytes before the cursor; after a failure the offset of the offending byte. */
-static inline size_t scan_offset(const scan_t *s) { return (size_t)(s->at - s->begin); }
+static inline size_t scan_offset(const scan_t *s)
+{
+    return (size_t)(s->at - s->begin);
+}
 
 /* ---- structure --------------------------------------------------------------------------------------------------- */
 /* scan_enter_object, scan_enter_array: step into the container at the cursor.

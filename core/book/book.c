@@ -29,8 +29,14 @@ enum {
 
 /* ---- where things lie -------------------------------------------------------------------------------------------- */
 
-static inline size_t window_ticks(const book_t *book) { return (size_t)1 << book->window_log2; }
-static inline size_t far_slots(const book_t *book) { return (size_t)1 << book->far_log2; }
+static inline size_t window_ticks(const book_t *book)
+{
+    return (size_t)1 << book->window_log2;
+}
+static inline size_t far_slots(const book_t *book)
+{
+    return (size_t)1 << book->far_log2;
+}
 
 static inline size_t qty_word(const book_t *book, size_t s, uint64_t pos)
 {
@@ -53,7 +59,10 @@ static inline size_t window_words(unsigned window_log2)
     return 2 * (((size_t)1 << window_log2) + ((size_t)1 << (window_log2 - 6)) + BITS1_WORDS);
 }
 
-static inline size_t far_word(const book_t *book, size_t slot) { return window_words(book->window_log2) + 2 * slot; }
+static inline size_t far_word(const book_t *book, size_t slot)
+{
+    return window_words(book->window_log2) + 2 * slot;
+}
 
 static void lay_out(book_t *book)
 {
@@ -125,8 +134,8 @@ static void tick_prepare_bands(book_t *book)
         book->band_shift[b] = below + book->band_shift[b - 1] - edge / bands[b].tick;
     }
     for (uint32_t b = zero; b > 0; b--) {
-        const int64_t edge      = bands[b].px_from;            /* <= 0 */
-        const int64_t below     = edge / bands[b - 1].tick;    /* rounded up, being negative */
+        const int64_t edge      = bands[b].px_from;         /* <= 0 */
+        const int64_t below     = edge / bands[b - 1].tick; /* rounded up, being negative */
         book->band_shift[b - 1] = edge / bands[b].tick + book->band_shift[b] - below;
     }
 }
@@ -236,7 +245,7 @@ static void base_set(book_t *book, size_t s, int64_t base)
 /* A level that is not in the window yet. */
 static void window_add(book_t *book, size_t s, uint64_t pos, uint64_t qty)
 {
-    const bool first = side_empty(&book->side[s]);
+    const bool first                    = side_empty(&book->side[s]);
     book->words[qty_word(book, s, pos)] = qty;
     book->words[bits0_word(book, s, pos)] |= (uint64_t)1 << (pos & 63);
     window_summarise(book, s, pos);
@@ -362,7 +371,7 @@ static bool window_rise(book_t *book, size_t s, int64_t key)
     base_set(book, s, (int64_t)((uint64_t)base + shift));
     top_set(book, s, -1);
     for (size_t w = 0; w < words; w++) { /* upwards: each level moves to a lower position, which has been read before */
-        uint64_t word = book->words[bits0_word(book, s, w * 64)];
+        uint64_t word                            = book->words[bits0_word(book, s, w * 64)];
         book->words[bits0_word(book, s, w * 64)] = 0;
         window_summarise(book, s, w * 64);
         for (; word != 0; word &= word - 1) {
@@ -712,8 +721,7 @@ err_t book_apply(book_t *book, const book_update_t *upd, const level_t *levels, 
     const level_t *const asks = levels + upd->bid_count;
     const level_t *const end  = asks + upd->ask_count;
     if (unlikely(upd->flags != (BOOK_FLAG_FIRST | BOOK_FLAG_LAST) || book->state != STATE_ORDINARY ||
-                 upd->rpt_seq != book->rpt_seq + 1 ||
-                 end > levels + BOOK_UPDATE_MAX_LEVELS)) {
+                 upd->rpt_seq != book->rpt_seq + 1 || end > levels + BOOK_UPDATE_MAX_LEVELS)) {
         return part_apply(book, upd, levels, mono_ns);
     }
     book->rpt_seq = upd->rpt_seq;

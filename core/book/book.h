@@ -60,7 +60,7 @@ typedef struct book_cfg {
     uint32_t far_slots;    /* for both sides together; 0 = default */
 } book_cfg_t;
 
-typedef struct book_side { /* private to book.c, as all of book_t: read through the functions */
+typedef struct book_side {     /* private to book.c, as all of book_t: read through the functions */
     _Alignas(64) int64_t base; /* key of window position 0 */
     uint64_t origin;           /* position = (q ^ -side) + origin; from base, see tick_px0 for q */
     uint64_t top;              /* window position of the best level; 0, with quantity 0, when the side is empty */
@@ -153,12 +153,27 @@ static inline bool book_best(const book_t *book, int64_t *bid_px, int64_t *bid_q
     return book->health == FEED_LIVE;
 }
 
-static inline feed_health_t book_health(const book_t *book) { return (feed_health_t)book->health; }
-static inline feed_reason_t book_reason(const book_t *book) { return (feed_reason_t)book->reason; }
-static inline uint64_t      book_rpt_seq(const book_t *book) { return book->rpt_seq; }
+static inline feed_health_t book_health(const book_t *book)
+{
+    return (feed_health_t)book->health;
+}
+static inline feed_reason_t book_reason(const book_t *book)
+{
+    return (feed_reason_t)book->reason;
+}
+static inline uint64_t book_rpt_seq(const book_t *book)
+{
+    return book->rpt_seq;
+}
 /* book_venue_seq, book_updated_mono_ns: of the last complete message; 0 before the first. */
-static inline uint64_t book_venue_seq(const book_t *book) { return book->venue_seq; }
-static inline int64_t  book_updated_mono_ns(const book_t *book) { return book->updated_mono_ns; }
+static inline uint64_t book_venue_seq(const book_t *book)
+{
+    return book->venue_seq;
+}
+static inline int64_t book_updated_mono_ns(const book_t *book)
+{
+    return book->updated_mono_ns;
+}
 
 /* book_level_count: levels of a side (SIDE_BUY bids, SIDE_SELL asks), near and far. Cost: a pass over the bitmap, 64
  * words by default; in exchange no level update pays for a count. */

@@ -417,7 +417,7 @@ err_t clob_replace(clob_t *clob, uint64_t id, int64_t px, int64_t leaves_qty, bo
         return ERR_NOT_FOUND;
     }
     uint32_t level = 0;
-    err_t    err = check_qty(leaves_qty);
+    err_t    err   = check_qty(leaves_qty);
     if (err == ERR_OK) {
         err = level_of(clob, px, &level);
     }

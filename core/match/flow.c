@@ -696,9 +696,10 @@ err_t flow_request(flow_t *flow, const order_req_t *req, int64_t ts_ns, exec_out
     }
     const int64_t due_ns = flow_due_ns(flow);
     if (ts_ns < flow->now_ns || due_ns < ts_ns || due_ns == flow->cfg.start_ns) { /* there: a snapshot is missing */
-        return err_set(ERR_STATE,
-                       "generated market: order request at %lld ns, limit %lld (now) to %lld (next event), after the snapshots",
-                       (long long)ts_ns, (long long)flow->now_ns, (long long)due_ns);
+        return err_set(
+            ERR_STATE,
+            "generated market: order request at %lld ns, limit %lld (now) to %lld (next event), after the snapshots",
+            (long long)ts_ns, (long long)flow->now_ns, (long long)due_ns);
     }
     flow->now_ns          = ts_ns;
     own_t         *own    = flow_own(flow);

@@ -30,18 +30,18 @@
 #include "core/match/own.h"
 
 #define FLOW_INSTRUMENTS 8u
-#define FLOW_FILLS_MAX 256u         /* an order of ours that would match more resting orders is rejected */
-#define FLOW_ORDERS_MAX 1024u       /* live synthetic orders of one instrument */
+#define FLOW_FILLS_MAX 256u   /* an order of ours that would match more resting orders is rejected */
+#define FLOW_ORDERS_MAX 1024u /* live synthetic orders of one instrument */
 #define FLOW_REPORTS_MAX (2 * FLOW_FILLS_MAX + 2) /* that one call gives at most: the room it asks for */
 
 typedef struct flow_cfg {
     uint64_t  seed;
-    uint64_t  session;           /* high half of ExecIDs and OrderIDs (own.h)             */
-    int64_t   start_ns;          /* time of the snapshots                                 */
-    int64_t   gap_mean_ns;       /* between two events of one instrument; 1 us .. 1 h     */
-    uint32_t  instrument_count;  /* 1..FLOW_INSTRUMENTS: the first ones of the table      */
-    uint32_t  own_max;           /* our open orders in all instruments, 1..16384          */
-    uint16_t  venue_id;          /* in the definitions                                    */
+    uint64_t  session;          /* high half of ExecIDs and OrderIDs (own.h)             */
+    int64_t   start_ns;         /* time of the snapshots                                 */
+    int64_t   gap_mean_ns;      /* between two events of one instrument; 1 us .. 1 h     */
+    uint32_t  instrument_count; /* 1..FLOW_INSTRUMENTS: the first ones of the table      */
+    uint32_t  own_max;          /* our open orders in all instruments, 1..16384          */
+    uint16_t  venue_id;         /* in the definitions                                    */
     uint16_t  reserved[3];
     fee_cfg_t fee;
 } flow_cfg_t;

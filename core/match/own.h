@@ -34,8 +34,8 @@
 
 #define OWN_NONE UINT32_MAX
 #define OWN_ROWS_MAX 65536u
-#define FEE_RATE_ONE 100000000LL    /* rates are in 10^-8 of value: 10000 = 1 basis point */
-#define FEE_RATE_MAX 10000000LL     /* 10 %, either sign */
+#define FEE_RATE_ONE 100000000LL /* rates are in 10^-8 of value: 10000 = 1 basis point */
+#define FEE_RATE_MAX 10000000LL  /* 10 %, either sign */
 
 typedef struct fee_cfg {
     int64_t maker_rate_e8; /* negative = rebate */
@@ -43,19 +43,21 @@ typedef struct fee_cfg {
 } fee_cfg_t;
 
 typedef enum venue_reject { /* reject_code of reports: numbers of FIX 103 where there is one, from 1000 ours */
-    VENUE_REJECT_NONE           = 0,
-    VENUE_REJECT_UNKNOWN_SYMBOL = 1,
-    VENUE_REJECT_CLOSED         = 2,    /* no market data to match against (recorded market only)          */
-    VENUE_REJECT_UNKNOWN_ORDER  = 5,    /* the target is not open: never was, or too late: filled, expired */
-    VENUE_REJECT_DUPLICATE      = 6,    /* an open order has this ClOrdID                                  */
-    VENUE_REJECT_UNSUPPORTED    = 11,   /* side, type, time in force or a combination that is not known    */
-    VENUE_REJECT_QTY            = 13,   /* not positive, below the minimum, off the lot, not above CumQty  */
-    VENUE_REJECT_PX_BAND        = 16,   /* outside of the price band, or not positive where it must be     */
-    VENUE_REJECT_PX_TICK        = 18,
-    VENUE_REJECT_NOTIONAL       = 1000, /* below the minimum, or beyond an int64                           */
-    VENUE_REJECT_POST_ONLY      = 1001, /* would have taken                                                */
-    VENUE_REJECT_OVERLOAD       = 1002, /* all rows are taken: the venue's limit of open orders            */
-    VENUE_REJECT_FILLS          = 1003  /* would sweep more than fills_max levels or orders                */
+                            VENUE_REJECT_NONE           = 0,
+                            VENUE_REJECT_UNKNOWN_SYMBOL = 1,
+                            VENUE_REJECT_CLOSED = 2, /* no market data to match against (recorded market only) */
+                            VENUE_REJECT_UNKNOWN_ORDER =
+                                5, /* the target is not open: never was, or too late: filled, expired */
+                            VENUE_REJECT_DUPLICATE = 6, /* an open order has this ClOrdID */
+                            VENUE_REJECT_UNSUPPORTED =
+                                11,                /* side, type, time in force or a combination that is not known    */
+                            VENUE_REJECT_QTY = 13, /* not positive, below the minimum, off the lot, not above CumQty  */
+                            VENUE_REJECT_PX_BAND = 16, /* outside of the price band, or not positive where it must be */
+                            VENUE_REJECT_PX_TICK = 18,
+                            VENUE_REJECT_NOTIONAL  = 1000, /* below the minimum, or beyond an int64 */
+                            VENUE_REJECT_POST_ONLY = 1001, /* would have taken */
+                            VENUE_REJECT_OVERLOAD  = 1002, /* all rows are taken: the venue's limit of open orders */
+                            VENUE_REJECT_FILLS     = 1003  /* would sweep more than fills_max levels or orders  */
 } venue_reject_t;
 
 typedef struct exec_out { /* the caller's: count goes up, never beyond cap */
@@ -90,9 +92,18 @@ size_t own_align(void);
 size_t own_footprint(uint32_t rows_max);
 own_t *own_new(void *mem, uint32_t rows_max, uint64_t session);
 
-static inline own_order_t *own_rows(own_t *own) { return (own_order_t *)(own + 1); }
-static inline uint32_t     own_room(const exec_out_t *out) { return out->cap - out->count; }
-static inline int64_t      own_leaves(const own_order_t *order) { return order->req.qty - order->cum_qty; }
+static inline own_order_t *own_rows(own_t *own)
+{
+    return (own_order_t *)(own + 1);
+}
+static inline uint32_t own_room(const exec_out_t *out)
+{
+    return out->cap - out->count;
+}
+static inline int64_t own_leaves(const own_order_t *order)
+{
+    return order->req.qty - order->cum_qty;
+}
 
 /* own_find: the row of an open order, OWN_NONE when there is none. O(1). */
 uint32_t own_find(const own_t *own, uint64_t cl_ord_id);

@@ -86,10 +86,10 @@ static void layout(const risk_cfg_t *cfg, risk_t *r)
     r->rows_off                = round_64(r->venues_off + venues * sizeof(risk_venue_t));
     r->strategy_rows_off       = r->rows_off + instruments * accounts * sizeof(risk_row_t);
     r->times_off               = r->strategy_rows_off + instruments * strategies * sizeof(risk_row_t);
-    r->passed_off = round_64(r->times_off + (accounts + strategies + venues) * RATE_RINGS * (r->window_mask + 1ULL) *
-                                                sizeof(int64_t));
-    r->values_off = r->passed_off + accounts * (r->window_mask + 1ULL) * sizeof(risk_passed_t);
-    r->size_bytes = round_64(r->values_off + accounts * (r->value_mask + 1ULL) * sizeof(risk_value_t));
+    r->passed_off              = round_64(r->times_off +
+                                          (accounts + strategies + venues) * RATE_RINGS * (r->window_mask + 1ULL) * sizeof(int64_t));
+    r->values_off              = r->passed_off + accounts * (r->window_mask + 1ULL) * sizeof(risk_passed_t);
+    r->size_bytes              = round_64(r->values_off + accounts * (r->value_mask + 1ULL) * sizeof(risk_value_t));
 }
 
 size_t risk_align(void)
@@ -154,7 +154,8 @@ err_t risk_account_open(risk_t *r, uint32_t account_id, const risk_account_cfg_t
     risk_account_t *acc = risk_account(r, account_id);
     if (acc->exists &&
         (acc->cfg.tenant_id != cfg->tenant_id || acc->cfg.ccy != cfg->ccy || acc->cfg.money_exp != cfg->money_exp)) {
-        return err_set(ERR_EXISTS, "risk: account %u exists with tenant %u and another tenant, currency or scale was given",
+        return err_set(ERR_EXISTS,
+                       "risk: account %u exists with tenant %u and another tenant, currency or scale was given",
                        account_id, acc->cfg.tenant_id);
     }
     acc->cfg    = *cfg;
@@ -537,8 +538,10 @@ static void row_add(risk_row_t *row, i128_t pos, i128_t buy_open, i128_t sell_op
 
 static void row_move(risk_row_t *row, const order_part_t *before, const order_part_t *after)
 {
-    const i128_t buy  = (i128_t)(after->side == SIDE_BUY ? after->qty : 0) - (before->side == SIDE_BUY ? before->qty : 0);
-    const i128_t sell = (i128_t)(after->side == SIDE_SELL ? after->qty : 0) - (before->side == SIDE_SELL ? before->qty : 0);
+    const i128_t buy =
+        (i128_t)(after->side == SIDE_BUY ? after->qty : 0) - (before->side == SIDE_BUY ? before->qty : 0);
+    const i128_t sell =
+        (i128_t)(after->side == SIDE_SELL ? after->qty : 0) - (before->side == SIDE_SELL ? before->qty : 0);
     row_add(row, 0, buy, sell);
     row->open_orders += (uint32_t)after->counts - before->counts;
 }
@@ -594,8 +597,8 @@ bool risk_exec(risk_t *r, const instrument_t *ins, const order_effect_t *effect)
     assert(effect->instrument_id == ins->def.instrument_id && effect->instrument_id <= r->cfg.instruments_max);
     risk_row_t *row          = risk_row(r, effect->account_id, effect->instrument_id);
     risk_row_t *strategy_row = strategy_row_of(r, effect->strategy_id, effect->instrument_id);
-    int64_t was;
-    int64_t is;
+    int64_t     was;
+    int64_t     is;
     risk_part_value(ins, &effect->before, &was);
     risk_part_value(ins, &effect->after, &is);
     risk_row_move(acc, row, strategy_row, &effect->before, &effect->after, (i128_t)is - was);
@@ -706,9 +709,9 @@ void risk_loss(risk_t *r, uint32_t account_id, const risk_pnl_t *pnl, now_t now,
         {RISK_REALISED_LOSS, loss_of(pnl->realised), acc->limits.max_realised_loss},
         {RISK_DRAWDOWN, loss_of((i128_t)pnl->equity - equity_peak(acc, pnl->equity, now)), acc->limits.max_drawdown},
     };
-    risk_loss_level_t worst = RISK_LOSS_NONE;
-    bool              later = false; /* 60 s after the stop, and more lost than then */
-    size_t            which = 0;
+    risk_loss_level_t worst   = RISK_LOSS_NONE;
+    bool              later   = false; /* 60 s after the stop, and more lost than then */
+    size_t            which   = 0;
     size_t            latched = 0;
     for (size_t i = 0; i < 3; i++) {
         const risk_loss_level_t level = loss_level(r, tests[i].loss, tests[i].limit);

@@ -1,38 +1,34 @@
 /* risk: the gate that every request passes before it leaves, and the exposure that it guards.
  *
- *   request ─▶ risk_check ─▶ code 0: counted and reserved in the same call; then order_open / _replace_sent / _cancel_sent
- *                        └─▶ any other code: denied, only the id is remembered as seen
- *   report  ─▶ order_apply_exec ─▶ effect ─▶ risk_exec        exposure follows the order table, position follows fills
- *   marks   ─▶ risk_mark, risk_loss                           values at the reference price; loss latch
- *   control ─▶ risk_control;  configuration ─▶ risk_limits_set
+ *   request ─▶ risk_check ─▶ code 0: counted and reserved in the same call; then order_open / _replace_sent /
+ * _cancel_sent └─▶ any other code: denied, only the id is remembered as seen report  ─▶ order_apply_exec ─▶ effect ─▶
+ * risk_exec        exposure follows the order table, position follows fills marks   ─▶ risk_mark, risk_loss values at
+ * the reference price; loss latch control ─▶ risk_control;  configuration ─▶ risk_limits_set
  *
- * Checks    in this order, the first that fails is the answer: A validity 101 104 112 102 103 122, for REPLACE and CANCEL
- *           115 116 117, then 113 105 107 109 106 108 111 110 114; B authority 121 123-128; C 141-149, 157, 150 or
+ * Checks    in this order, the first that fails is the answer: A validity 101 104 112 102 103 122, for REPLACE and
+ * CANCEL 115 116 117, then 113 105 107 109 106 108 111 110 114; B authority 121 123-128; C 141-149, 157, 150 or
  *           251-253, 151-154, 156, 155, and 199 when the order table is full; D 161-164; E 181-184; F 201, 202;
  *           G 271-273, 277; H 291; I 221-228. REPLACE skips 113, 226, 227, 277. CANCEL is tested for 101-103, 112, 115,
- *           116 and 122 only and never refused for more; one over its own budget passes and is told as a soft event 274.
- * Closed    Everything starts closed: after risk_new no account exists, venues are down, sessions closed, journal and
- *           clock not trusted, no limits set. What must be done before the first order passes:
- *             risk_account_open, risk_strategy_open; risk_limits_set for ACCOUNT, VENUE, INSTRUMENT, ACCOUNT_INSTRUMENT
- *             and, when the request names a strategy, STRATEGY and STRATEGY_INSTRUMENT (else 155);
- *             risk_control JOURNAL 1, CLOCK 1, VENUE_LINK 1, SESSION OPEN (of the venue or of the instrument).
- *           Limit 0 means "nothing allowed". There is no "unlimited": INT64_MAX is a figure like another.
- * Worst     L = pos + buy_open, K = -(pos - sell_open), per account x instrument and per strategy x instrument, where
- * case      buy_open, sell_open are the sums of order_part() over the order table, exactly, at every moment between calls.
- *           A REPLACE is tested with its new leaves in place of the order's own part, and reserves the greater of both.
- * Value     notional at the reference price of the last risk_mark or passed risk_check; before any, at the price of the
- *           last fill. What does not fit an int64 counts as INT64_MAX there, and is 111 in a check.
- *           fx is 1: an account has one currency and scale, and an instrument that settles in another is 155 there.
- *           An inverse contract is worth more at a lower price; the worse end is taken.
- * Reference mid of a book with both sides if fresh, else a fresh last trade. Mid is kept doubled, so nothing is rounded;
- *           every percentage is compared by cross-multiplication in 128 bits, and so is exact.
- * Sessions  an order needs the venue and the instrument OPEN where either has been set, and at least one set. PRE_OPEN takes
- *           auction types only, and we have none: 157.
- * Seen      113 by a watermark for each origin (ids.h): an id not above the newest one of its origin has been seen, whatever
- *           became of it. Ids of REPLACE and CANCEL raise the mark too.
- * Windows   exact: an event at t passes when fewer than n passed events lie in (t - w, t]. The last window_max pass times
- *           are kept for each scope, so n <= window_max is refused otherwise.
- * Replaces  several may be under way for one order; the worst of all of them counts until the last is answered.
+ *           116 and 122 only and never refused for more; one over its own budget passes and is told as a soft event
+ * 274. Closed    Everything starts closed: after risk_new no account exists, venues are down, sessions closed, journal
+ * and clock not trusted, no limits set. What must be done before the first order passes: risk_account_open,
+ * risk_strategy_open; risk_limits_set for ACCOUNT, VENUE, INSTRUMENT, ACCOUNT_INSTRUMENT and, when the request names a
+ * strategy, STRATEGY and STRATEGY_INSTRUMENT (else 155); risk_control JOURNAL 1, CLOCK 1, VENUE_LINK 1, SESSION OPEN
+ * (of the venue or of the instrument). Limit 0 means "nothing allowed". There is no "unlimited": INT64_MAX is a figure
+ * like another. Worst     L = pos + buy_open, K = -(pos - sell_open), per account x instrument and per strategy x
+ * instrument, where case      buy_open, sell_open are the sums of order_part() over the order table, exactly, at every
+ * moment between calls. A REPLACE is tested with its new leaves in place of the order's own part, and reserves the
+ * greater of both. Value     notional at the reference price of the last risk_mark or passed risk_check; before any, at
+ * the price of the last fill. What does not fit an int64 counts as INT64_MAX there, and is 111 in a check. fx is 1: an
+ * account has one currency and scale, and an instrument that settles in another is 155 there. An inverse contract is
+ * worth more at a lower price; the worse end is taken. Reference mid of a book with both sides if fresh, else a fresh
+ * last trade. Mid is kept doubled, so nothing is rounded; every percentage is compared by cross-multiplication in 128
+ * bits, and so is exact. Sessions  an order needs the venue and the instrument OPEN where either has been set, and at
+ * least one set. PRE_OPEN takes auction types only, and we have none: 157. Seen      113 by a watermark for each origin
+ * (ids.h): an id not above the newest one of its origin has been seen, whatever became of it. Ids of REPLACE and CANCEL
+ * raise the mark too. Windows   exact: an event at t passes when fewer than n passed events lie in (t - w, t]. The last
+ * window_max pass times are kept for each scope, so n <= window_max is refused otherwise. Replaces  several may be
+ * under way for one order; the worst of all of them counts until the last is answered.
  *
  * Memory    one arena of the caller's, all sizes from risk_cfg_t; no pointers: its bytes are its snapshot and
  *           risk_hash() is the hash of those bytes (no padding, zeroed by new).
@@ -51,10 +47,10 @@
 #include "core/types/msg.h"
 #include "core/types/time.h"
 
-#define RISK_IDS_MAX 65535u   /* of tenants, accounts, strategies, venues */
-#define RISK_VENUES_MAX 63u   /* a right is one bit of a word            */
+#define RISK_IDS_MAX 65535u /* of tenants, accounts, strategies, venues */
+#define RISK_VENUES_MAX 63u /* a right is one bit of a word            */
 #define RISK_WINDOW_MAX 65536u
-#define RISK_SOFT_MAX 16u     /* soft events of one check */
+#define RISK_SOFT_MAX 16u /* soft events of one check */
 
 typedef enum risk_stp { RISK_STP_TENANT = 1, RISK_STP_ACCOUNT = 2 } risk_stp_t; /* who may not trade with itself (H) */
 
@@ -64,9 +60,9 @@ typedef struct risk_cfg {
     uint32_t strategies_max;
     uint32_t instruments_max;
     uint32_t venues_max;
-    uint32_t window_max;       /* largest rate_n, msg_n, cancel_n, dup_n                              */
-    uint32_t value_window_max; /* passed orders within value_w_ns at most; one more is 273            */
-    uint32_t stp;              /* risk_stp_t (windows are rounded up to powers of two)                */
+    uint32_t window_max;         /* largest rate_n, msg_n, cancel_n, dup_n                              */
+    uint32_t value_window_max;   /* passed orders within value_w_ns at most; one more is 273            */
+    uint32_t stp;                /* risk_stp_t (windows are rounded up to powers of two)                */
     int64_t  max_request_age_ns; /* 114 */
     int64_t  max_ahead_ns;       /* 114: a request may be dated this far ahead of now                 */
     int64_t  soft_bp;            /* a hard limit used to this share writes a soft event               */
@@ -93,13 +89,13 @@ typedef struct risk_limits {
     int64_t max_drawdown;      /* A        253 */
     int64_t rate_n;            /* A S V    271: NEW and REPLACE */
     int64_t rate_w_ns;
-    int64_t msg_n;             /* A S V    272: NEW and REPLACE, with a budget of its own */
+    int64_t msg_n; /* A S V    272: NEW and REPLACE, with a budget of its own */
     int64_t msg_w_ns;
-    int64_t cancel_n;          /* A S V    274: told, never refused */
+    int64_t cancel_n; /* A S V    274: told, never refused */
     int64_t cancel_w_ns;
-    int64_t value_w_max;       /* A        273 */
+    int64_t value_w_max; /* A        273 */
     int64_t value_w_ns;
-    int64_t dup_n;             /* A        277: equal orders that may pass within dup_w_ns */
+    int64_t dup_n; /* A        277: equal orders that may pass within dup_w_ns */
     int64_t dup_w_ns;
 } risk_limits_t;
 
@@ -156,8 +152,8 @@ typedef struct risk_out {
 } risk_out_t;
 
 typedef struct risk_pnl { /* of an account, in its money */
-    int64_t day;      /* realised today + unrealised - fees */
-    int64_t realised; /* today */
+    int64_t day;          /* realised today + unrealised - fees */
+    int64_t realised;     /* today */
     int64_t equity;
 } risk_pnl_t;
 
@@ -226,14 +222,15 @@ err_t risk_restrict(risk_t *risk, uint32_t instrument_id, bool restricted);
 /* risk_limits_default: the defaults of the sheet for a scope. Figures for which the sheet has none (quantities, values,
  * positions, losses) are 0: nothing allowed until they are set.
  * risk_limits_set: replace the whole set of one scope between two orders.
- *   scope_type  VENUE, ACCOUNT, STRATEGY, INSTRUMENT (id1), ACCOUNT_INSTRUMENT, STRATEGY_INSTRUMENT (id1 x instrument id2)
- * Returns ERR_OK and limit_version is one higher; ERR_ARG with a sentence that names field, value and bound, and the old
- * set stays in force. Lowering takes effect at once and cancels nothing. */
+ *   scope_type  VENUE, ACCOUNT, STRATEGY, INSTRUMENT (id1), ACCOUNT_INSTRUMENT, STRATEGY_INSTRUMENT (id1 x instrument
+ * id2) Returns ERR_OK and limit_version is one higher; ERR_ARG with a sentence that names field, value and bound, and
+ * the old set stays in force. Lowering takes effect at once and cancels nothing. */
 void  risk_limits_default(scope_t scope_type, risk_limits_t *limits);
 err_t risk_limits_set(risk_t *risk, scope_t scope_type, uint32_t id1, uint32_t id2, const risk_limits_t *limits);
 
 /* risk_control: one MSG_CONTROL record. ERR_ARG with a sentence for a kind, scope, id or value that does not exist;
- * nothing changed then. KILL, SESSION, REDUCE_ONLY, RECOVERING, UNRECONCILED, VENUE_LINK, JOURNAL, CLOCK, CLEAR_LATCH. */
+ * nothing changed then. KILL, SESSION, REDUCE_ONLY, RECOVERING, UNRECONCILED, VENUE_LINK, JOURNAL, CLOCK, CLEAR_LATCH.
+ */
 err_t risk_control(risk_t *risk, const control_t *control);
 
 /* risk_check: the one check. Fills *out. Code 0 = passed, and the request is counted and reserved: the caller must now
@@ -243,28 +240,31 @@ void risk_check(risk_t *risk, const risk_in_t *in, risk_out_t *out);
 /* risk_exec: take over what order_apply_exec did: exposure of the order from before to after, and position by the
  * booked quantity, in one step. OVERFILL puts the account into reduce-only; ACCOUNT_UNRECONCILED sets 152.
  *   ins   of effect->instrument_id, never NULL when effect books or names an order
- * false when something is booked on an account that the cfg has no room for: nothing changed, the caller raises an alarm */
+ * false when something is booked on an account that the cfg has no room for: nothing changed, the caller raises an
+ * alarm */
 bool risk_exec(risk_t *risk, const instrument_t *ins, const order_effect_t *effect);
 
 /* risk_fill: position that comes from elsewhere than our orders (opening balance, reconciliation). qty is signed; px
- * values it until the first mark. A sum over 63 bits closes the account x instrument for good: 199. false as risk_exec. */
-bool risk_fill(risk_t *risk, const instrument_t *ins, uint32_t account_id, uint32_t strategy_id, int64_t qty, int64_t px);
+ * values it until the first mark. A sum over 63 bits closes the account x instrument for good: 199. false as risk_exec.
+ */
+bool risk_fill(risk_t *risk, const instrument_t *ins, uint32_t account_id, uint32_t strategy_id, int64_t qty,
+               int64_t px);
 
 /* risk_mark: new reference price of an instrument: values of all accounts follow. O(accounts).
  * md as for risk_check; ignored while it gives no reference. */
 void risk_mark(risk_t *risk, const instrument_t *ins, const risk_md_t *md, now_t now);
 
 /* risk_loss: judge an account's profit and loss (J): on each fill and mark, at least every 100 ms.
- * WARN at 80 % of a loss limit; STOP at 100 %: latched, acts as reduce-only with its own code until CONTROL_CLEAR_LATCH;
- * KILL at 120 %, or 60 s after STOP when the loss is larger than it was then: the account's kill flag is set.
- * Drawdown is from the highest equity since the start of the UTC day. An account without limits gives NONE.
- * *event: the gravest news; each level is told once per latch, WARN at most once a second. O(1) */
+ * WARN at 80 % of a loss limit; STOP at 100 %: latched, acts as reduce-only with its own code until
+ * CONTROL_CLEAR_LATCH; KILL at 120 %, or 60 s after STOP when the loss is larger than it was then: the account's kill
+ * flag is set. Drawdown is from the highest equity since the start of the UTC day. An account without limits gives
+ * NONE. *event: the gravest news; each level is told once per latch, WARN at most once a second. O(1) */
 void risk_loss(risk_t *risk, uint32_t account_id, const risk_pnl_t *pnl, now_t now, risk_loss_event_t *event);
 
 /* Reading. False when the account, strategy or instrument does not exist (out untouched). */
-bool          risk_exposure(const risk_t *risk, uint32_t account_id, uint32_t instrument_id, risk_exposure_t *out);
-bool          risk_strategy_exposure(const risk_t *risk, uint32_t strategy_id, uint32_t instrument_id, risk_exposure_t *out);
-bool          risk_account_state(const risk_t *risk, uint32_t account_id, risk_account_state_t *out);
+bool risk_exposure(const risk_t *risk, uint32_t account_id, uint32_t instrument_id, risk_exposure_t *out);
+bool risk_strategy_exposure(const risk_t *risk, uint32_t strategy_id, uint32_t instrument_id, risk_exposure_t *out);
+bool risk_account_state(const risk_t *risk, uint32_t account_id, risk_account_state_t *out);
 risk_counts_t risk_counts(const risk_t *risk);
 uint32_t      risk_limit_version(const risk_t *risk);
 

@@ -45,8 +45,15 @@ typedef struct risk_row { /* account x instrument, strategy x instrument (there 
     int64_t soft_ns[ROW_SOFTS];
 } risk_row_t;
 
-enum { ACCOUNT_SOFT_GROSS, ACCOUNT_SOFT_NET_LONG, ACCOUNT_SOFT_NET_SHORT, ACCOUNT_SOFT_ORDERS, ACCOUNT_SOFT_OPEN_VALUE,
-       ACCOUNT_SOFT_RATE_VALUE, ACCOUNT_SOFTS };
+enum {
+    ACCOUNT_SOFT_GROSS,
+    ACCOUNT_SOFT_NET_LONG,
+    ACCOUNT_SOFT_NET_SHORT,
+    ACCOUNT_SOFT_ORDERS,
+    ACCOUNT_SOFT_OPEN_VALUE,
+    ACCOUNT_SOFT_RATE_VALUE,
+    ACCOUNT_SOFTS
+};
 
 typedef struct risk_account {
     uint8_t            exists;
@@ -55,7 +62,7 @@ typedef struct risk_account {
     uint8_t            reduce_only;
     uint8_t            recovering;
     uint8_t            unreconciled;
-    uint16_t           latched; /* 0 or the code of the loss */
+    uint16_t           latched;    /* 0 or the code of the loss */
     uint64_t           dup_head;   /* orders passed ever: head of the ring for 277 */
     uint64_t           value_head; /* ring for 273: entries value_tail .. value_head - 1 are in the window */
     uint64_t           value_tail;
@@ -70,8 +77,8 @@ typedef struct risk_account {
     risk_rate_t        rate[RATE_KINDS];
     int64_t            soft_ns[ACCOUNT_SOFTS];
     int64_t            equity_peak;
-    int64_t            day;      /* UTC day of equity_peak, plus 1; 0 = none yet */
-    int64_t            stop_ns;  /* when latched, and the loss then */
+    int64_t            day;     /* UTC day of equity_peak, plus 1; 0 = none yet */
+    int64_t            stop_ns; /* when latched, and the loss then */
     int64_t            stop_loss;
     int64_t            warn_ns;
 } risk_account_t;
@@ -195,8 +202,14 @@ static inline risk_row_t *risk_strategy_row(const risk_t *risk, uint32_t strateg
 }
 
 /* L and K; they fit while ROW_BROKEN is not set. */
-static inline int64_t row_long(const risk_row_t *row) { return row->pos + row->buy_open; }
-static inline int64_t row_short(const risk_row_t *row) { return row->sell_open - row->pos; }
+static inline int64_t row_long(const risk_row_t *row)
+{
+    return row->pos + row->buy_open;
+}
+static inline int64_t row_short(const risk_row_t *row)
+{
+    return row->sell_open - row->pos;
+}
 
 /* The value of an instrument in gross: the worse of its two worst cases. */
 static inline int64_t gross_of(int64_t value_long, int64_t value_short)
@@ -226,7 +239,7 @@ void risk_row_move(risk_account_t *acc, risk_row_t *row, risk_row_t *strategy_ro
 bool risk_part_value(const instrument_t *ins, const order_part_t *part, int64_t *out);
 
 typedef struct risk_ref { /* the reference price of section 2, doubled so that a mid is whole */
-    bool    known; /* a fresh one */
+    bool    known;        /* a fresh one */
     bool    book_fresh;
     bool    last_fresh;
     int64_t book_age_ns;

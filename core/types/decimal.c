@@ -8,7 +8,10 @@
 #define EXPONENT_MAX (1LL << 56) /* larger ones are held here: no text is long enough to bring such a one back  */
 #define U64_DIGITS 19            /* any number of so many digits fits a uint64                                  */
 
-static inline bool is_digit(char c) { return (unsigned char)(c - '0') < 10; }
+static inline bool is_digit(char c)
+{
+    return (unsigned char)(c - '0') < 10;
+}
 
 /* A number taken apart. Its digits are int_digits and frac_digits; its value is those digits x 10^exponent. */
 typedef struct parts {
@@ -71,10 +74,10 @@ static err_t parse_exact(const char *text, size_t len, unsigned exp, int64_t *ou
     if (!split(text, text + len, &p)) {
         return ERR_PARSE;
     }
-    const size_t point  = p.int_len; /* index in digits at which the point stands, if there is one */
-    const size_t span   = p.int_len + (p.frac_len > 0 ? 1 + p.frac_len : 0);
-    size_t       first  = 0;
-    size_t       last   = span; /* behind the last significant digit */
+    const size_t point = p.int_len; /* index in digits at which the point stands, if there is one */
+    const size_t span  = p.int_len + (p.frac_len > 0 ? 1 + p.frac_len : 0);
+    size_t       first = 0;
+    size_t       last  = span; /* behind the last significant digit */
     while (first < span && (p.digits[first] == '0' || p.digits[first] == '.')) {
         first++;
     }

@@ -13,5 +13,8 @@
 uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len);
 
 /* hash_u64: continued with one field. */
-uint64_t hash_u64(uint64_t hash, uint64_t field);
-static inline uint64_t hash_i64(uint64_t hash, int64_t field) { return hash_u64(hash, (uint64_t)field); }
+uint64_t               hash_u64(uint64_t hash, uint64_t field);
+static inline uint64_t hash_i64(uint64_t hash, int64_t field)
+{
+    return hash_u64(hash, (uint64_t)field);
+}

@@ -20,9 +20,19 @@
 
 static inline uint64_t cl_ord_id_make(uint32_t epoch, uint32_t origin, uint64_t seq)
 {
-    return (uint64_t)(epoch & 4095u) << 52 | (uint64_t)(origin & 255u) << CL_ORD_ID_SEQ_BITS | (seq & CL_ORD_ID_SEQ_MAX);
+    return (uint64_t)(epoch & 4095u) << 52 | (uint64_t)(origin & 255u) << CL_ORD_ID_SEQ_BITS |
+           (seq & CL_ORD_ID_SEQ_MAX);
 }
 
-static inline uint32_t cl_ord_id_epoch(uint64_t id) { return (uint32_t)(id >> 52); }
-static inline uint32_t cl_ord_id_origin(uint64_t id) { return (uint32_t)(id >> CL_ORD_ID_SEQ_BITS) & 255u; }
-static inline uint64_t cl_ord_id_seq(uint64_t id) { return id & CL_ORD_ID_SEQ_MAX; }
+static inline uint32_t cl_ord_id_epoch(uint64_t id)
+{
+    return (uint32_t)(id >> 52);
+}
+static inline uint32_t cl_ord_id_origin(uint64_t id)
+{
+    return (uint32_t)(id >> CL_ORD_ID_SEQ_BITS) & 255u;
+}
+static inline uint64_t cl_ord_id_seq(uint64_t id)
+{
+    return id & CL_ORD_ID_SEQ_MAX;
+}

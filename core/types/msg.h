@@ -25,15 +25,15 @@
 /* ---- message types (the schema id in a slot's metadata) ---------------------------------------------------------- */
 typedef enum msg_type {
     MSG_NONE           = 0,
-    MSG_INSTRUMENT_DEF = 1, /* in:  instrument_def_t, symbol text, tick_band_t tail                    */
-    MSG_BOOK_UPDATE    = 2, /* in:  book_update_t, level_t tail (bids first, then asks)                */
-    MSG_TRADE          = 3, /* in:  trade_t                                                            */
-    MSG_TOP            = 4, /* in:  top_t, the venue's own best-quote stream; also our published top   */
-    MSG_ORDER_REQUEST  = 5, /* in:  from a lane or an operator; out: accepted, for the adapter         */
-    MSG_EXEC_REPORT    = 6, /* in:  from the adapter; out: what was booked                             */
-    MSG_VERDICT        = 7, /* out: the answer of risk to one order request                            */
-    MSG_POSITION       = 8, /* out: after each booked fill                                             */
-    MSG_TICK           = 9, /* in:  time                                                               */
+    MSG_INSTRUMENT_DEF = 1,  /* in:  instrument_def_t, symbol text, tick_band_t tail                    */
+    MSG_BOOK_UPDATE    = 2,  /* in:  book_update_t, level_t tail (bids first, then asks)                */
+    MSG_TRADE          = 3,  /* in:  trade_t                                                            */
+    MSG_TOP            = 4,  /* in:  top_t, the venue's own best-quote stream; also our published top   */
+    MSG_ORDER_REQUEST  = 5,  /* in:  from a lane or an operator; out: accepted, for the adapter         */
+    MSG_EXEC_REPORT    = 6,  /* in:  from the adapter; out: what was booked                             */
+    MSG_VERDICT        = 7,  /* out: the answer of risk to one order request                            */
+    MSG_POSITION       = 8,  /* out: after each booked fill                                             */
+    MSG_TICK           = 9,  /* in:  time                                                               */
     MSG_FEED_STATE     = 10, /* in: an adapter says that a feed broke, recovers or lives               */
     MSG_CONTROL        = 11, /* in: operator: kill flags, session states, links, reduce-only           */
     MSG_ALARM          = 12, /* out: something a person must see (over-fill, unknown order, feed gap)  */
@@ -41,29 +41,54 @@ typedef enum msg_type {
 } msg_type_t;
 
 /* ---- enums on the wire ------------------------------------------------------------------------------------------- */
-typedef enum side { SIDE_NONE = 0, SIDE_BUY = 1, SIDE_SELL = 2 } side_t;                      /* 54  */
-typedef enum ord_type {                                                                       /* 40  */
-    ORD_TYPE_NONE = 0, ORD_TYPE_MARKET = 1, ORD_TYPE_LIMIT = 2
+typedef enum side { SIDE_NONE = 0, SIDE_BUY = 1, SIDE_SELL = 2 } side_t; /* 54  */
+typedef enum ord_type {                                                  /* 40  */
+                        ORD_TYPE_NONE   = 0,
+                        ORD_TYPE_MARKET = 1,
+                        ORD_TYPE_LIMIT  = 2
 } ord_type_t;
-typedef enum tif {                                                                            /* 59, ours = FIX + 1 */
-    TIF_NONE = 0, TIF_DAY = 1, TIF_GTC = 2, TIF_IOC = 4, TIF_FOK = 5
+typedef enum tif { /* 59, ours = FIX + 1 */
+                   TIF_NONE = 0,
+                   TIF_DAY  = 1,
+                   TIF_GTC  = 2,
+                   TIF_IOC  = 4,
+                   TIF_FOK  = 5
 } tif_t;
-enum { EXEC_INST_POST_ONLY = 1, EXEC_INST_REDUCE_ONLY = 2 };                                  /* 18: 6, E */
-typedef enum order_action { ORDER_ACTION_NONE = 0, ORDER_ACTION_NEW = 1, ORDER_ACTION_REPLACE = 2,
-                            ORDER_ACTION_CANCEL = 3 } order_action_t;                         /* 35: D, G, F */
-typedef enum ord_status {                                                                     /* 39 (ASCII as FIX) */
-    ORD_STATUS_NONE = 0, ORD_STATUS_NEW = '0', ORD_STATUS_PARTIALLY_FILLED = '1', ORD_STATUS_FILLED = '2',
-    ORD_STATUS_CANCELED = '4', ORD_STATUS_PENDING_CANCEL = '6', ORD_STATUS_REJECTED = '8',
-    ORD_STATUS_PENDING_NEW = 'A', ORD_STATUS_EXPIRED = 'C', ORD_STATUS_PENDING_REPLACE = 'E',
-    ORD_STATUS_UNKNOWN = 'U' /* ours: sent, and the venue's answer is not known; counts as open */
+enum { EXEC_INST_POST_ONLY = 1, EXEC_INST_REDUCE_ONLY = 2 }; /* 18: 6, E */
+typedef enum order_action {
+    ORDER_ACTION_NONE    = 0,
+    ORDER_ACTION_NEW     = 1,
+    ORDER_ACTION_REPLACE = 2,
+    ORDER_ACTION_CANCEL  = 3
+} order_action_t;         /* 35: D, G, F */
+typedef enum ord_status { /* 39 (ASCII as FIX) */
+                          ORD_STATUS_NONE             = 0,
+                          ORD_STATUS_NEW              = '0',
+                          ORD_STATUS_PARTIALLY_FILLED = '1',
+                          ORD_STATUS_FILLED           = '2',
+                          ORD_STATUS_CANCELED         = '4',
+                          ORD_STATUS_PENDING_CANCEL   = '6',
+                          ORD_STATUS_REJECTED         = '8',
+                          ORD_STATUS_PENDING_NEW      = 'A',
+                          ORD_STATUS_EXPIRED          = 'C',
+                          ORD_STATUS_PENDING_REPLACE  = 'E',
+                          ORD_STATUS_UNKNOWN = 'U' /* ours: sent, and the venue's answer is not known; counts as open */
 } ord_status_t;
-typedef enum exec_type {                                                                      /* 150 (ASCII as FIX) */
-    EXEC_TYPE_NONE = 0, EXEC_TYPE_NEW = '0', EXEC_TYPE_CANCELED = '4', EXEC_TYPE_REPLACED = '5',
-    EXEC_TYPE_REJECTED = '8', EXEC_TYPE_EXPIRED = 'C', EXEC_TYPE_TRADE = 'F', EXEC_TYPE_TRADE_CANCEL = 'H',
-    EXEC_TYPE_ORDER_STATUS = 'I', EXEC_TYPE_CANCEL_REJECT = '9', /* 35=9 in FIX; one report type here */
-    EXEC_TYPE_REPLACE_REJECT = 'R', /* likewise */
-    EXEC_TYPE_UNSENT = 'N', /* ours: the adapter never let it leave */
-    EXEC_TYPE_TIMEOUT = 'T' /* ours: no answer in time, or the link was lost: the order is UNKNOWN */
+typedef enum exec_type { /* 150 (ASCII as FIX) */
+                         EXEC_TYPE_NONE           = 0,
+                         EXEC_TYPE_NEW            = '0',
+                         EXEC_TYPE_CANCELED       = '4',
+                         EXEC_TYPE_REPLACED       = '5',
+                         EXEC_TYPE_REJECTED       = '8',
+                         EXEC_TYPE_EXPIRED        = 'C',
+                         EXEC_TYPE_TRADE          = 'F',
+                         EXEC_TYPE_TRADE_CANCEL   = 'H',
+                         EXEC_TYPE_ORDER_STATUS   = 'I',
+                         EXEC_TYPE_CANCEL_REJECT  = '9', /* 35=9 in FIX; one report type here */
+                         EXEC_TYPE_REPLACE_REJECT = 'R', /* likewise */
+                         EXEC_TYPE_UNSENT         = 'N', /* ours: the adapter never let it leave */
+                         EXEC_TYPE_TIMEOUT =
+                             'T' /* ours: no answer in time, or the link was lost: the order is UNKNOWN */
 } exec_type_t;
 typedef enum liquidity { LIQUIDITY_NONE = 0, LIQUIDITY_MAKER = 1, LIQUIDITY_TAKER = 2 } liquidity_t; /* 851 */
 
@@ -75,9 +100,11 @@ typedef struct level {
 
 #define BOOK_UPDATE_MAX_LEVELS 64 /* a message; larger venue messages travel as several, FIRST and LAST flagged */
 
-enum { BOOK_FLAG_SNAPSHOT = 1, /* replaces the book: FIRST clears it                        */
-       BOOK_FLAG_FIRST = 2,    /* first part of a venue message                            */
-       BOOK_FLAG_LAST = 4 };   /* last part: only after it is the book consistent          */
+enum {
+    BOOK_FLAG_SNAPSHOT = 1, /* replaces the book: FIRST clears it                        */
+    BOOK_FLAG_FIRST    = 2, /* first part of a venue message                            */
+    BOOK_FLAG_LAST     = 4
+}; /* last part: only after it is the book consistent          */
 
 typedef struct book_update { /* levels: bid_count bids, then ask_count asks, best first not required */
     uint32_t instrument_id;
@@ -116,17 +143,23 @@ typedef struct top {
     int64_t  ts_recv_ns;
 } top_t;
 
-typedef enum feed_health { FEED_NONE = 0, FEED_LIVE = 1, FEED_STALE = 2, FEED_BROKEN = 3, FEED_RECOVERING = 4 } feed_health_t;
+typedef enum feed_health {
+    FEED_NONE       = 0,
+    FEED_LIVE       = 1,
+    FEED_STALE      = 2,
+    FEED_BROKEN     = 3,
+    FEED_RECOVERING = 4
+} feed_health_t;
 typedef enum feed_reason {
     FEED_REASON_NONE = 0,
-    FEED_REASON_START,    /* no snapshot yet                                        */
-    FEED_REASON_GAP,      /* the venue's sequence jumped                            */
-    FEED_REASON_GARBLED,  /* a message that could not be read                       */
-    FEED_REASON_SCALE,    /* a price or quantity finer than the instrument's scale  */
-    FEED_REASON_LOST,     /* our own ring lapped, or the capture was cut            */
-    FEED_REASON_CROSSED,  /* the book was crossed after a complete message          */
-    FEED_REASON_LIMIT,    /* more levels than the book was sized for                */
-    FEED_REASON_AGE,      /* nothing heard for too long                             */
+    FEED_REASON_START,   /* no snapshot yet                                        */
+    FEED_REASON_GAP,     /* the venue's sequence jumped                            */
+    FEED_REASON_GARBLED, /* a message that could not be read                       */
+    FEED_REASON_SCALE,   /* a price or quantity finer than the instrument's scale  */
+    FEED_REASON_LOST,    /* our own ring lapped, or the capture was cut            */
+    FEED_REASON_CROSSED, /* the book was crossed after a complete message          */
+    FEED_REASON_LIMIT,   /* more levels than the book was sized for                */
+    FEED_REASON_AGE,     /* nothing heard for too long                             */
     FEED_REASON_COUNT
 } feed_reason_t;
 
@@ -158,7 +191,7 @@ typedef struct tick_band { /* from px_from upwards (until the next band) prices 
 typedef struct instrument_def {
     uint32_t instrument_id; /* 0 from an adapter: the engine assigns */
     uint16_t venue_id;
-    uint8_t  kind; /* instrument_kind_t */
+    uint8_t  kind;           /* instrument_kind_t */
     uint8_t  allow_negative; /* prices may be zero or negative */
     int8_t   px_exp;
     int8_t   qty_exp;
@@ -181,23 +214,23 @@ typedef struct order_req {
     uint64_t corr_hi;        /* correlation id: from signal to fill                                 */
     uint64_t corr_lo;
     uint32_t tenant_id;
-    uint32_t account_id;     /* 1   */
+    uint32_t account_id; /* 1   */
     uint32_t strategy_id;
-    uint32_t instrument_id;  /* 55  */
-    int64_t  px;             /* 44: 0 for MARKET when it comes in; the collar price when it goes out */
-    int64_t  qty;            /* 38: for REPLACE the new total quantity                               */
+    uint32_t instrument_id;   /* 55  */
+    int64_t  px;              /* 44: 0 for MARKET when it comes in; the collar price when it goes out */
+    int64_t  qty;             /* 38: for REPLACE the new total quantity                               */
     int64_t  created_mono_ns; /* monotonic time at which the request was made                       */
-    uint8_t  action;         /* order_action_t */
-    uint8_t  side;           /* side_t         */
-    uint8_t  ord_type;       /* ord_type_t     */
-    uint8_t  tif;            /* tif_t          */
-    uint16_t exec_inst;      /* EXEC_INST_*    */
+    uint8_t  action;          /* order_action_t */
+    uint8_t  side;            /* side_t         */
+    uint8_t  ord_type;        /* ord_type_t     */
+    uint8_t  tif;             /* tif_t          */
+    uint16_t exec_inst;       /* EXEC_INST_*    */
     uint16_t reserved;
 } order_req_t;
 
 typedef struct exec_report {
-    uint64_t cl_ord_id;   /* 11: ours, 0 when the venue does not say                                */
-    uint64_t exec_id_hi;  /* 17: the venue's id of this event; text ids are folded to 128 bits      */
+    uint64_t cl_ord_id;  /* 11: ours, 0 when the venue does not say                                */
+    uint64_t exec_id_hi; /* 17: the venue's id of this event; text ids are folded to 128 bits      */
     uint64_t exec_id_lo;
     uint64_t order_id_hi; /* 37: the venue's id of the order */
     uint64_t order_id_lo;
@@ -206,42 +239,51 @@ typedef struct exec_report {
     uint32_t account_id;
     uint32_t strategy_id;
     uint32_t instrument_id;
-    uint8_t  exec_type;     /* 150 */
-    uint8_t  ord_status;    /* 39: the venue's word, or NONE when it sends none */
-    uint8_t  side;          /* 54  */
+    uint8_t  exec_type;      /* 150 */
+    uint8_t  ord_status;     /* 39: the venue's word, or NONE when it sends none */
+    uint8_t  side;           /* 54  */
     uint8_t  last_liquidity; /* 851 */
-    int64_t  last_px;       /* 31  */
-    int64_t  last_qty;      /* 32  */
-    int64_t  cum_qty;       /* 14: -1 when the venue does not say */
-    int64_t  leaves_qty;    /* 151: -1 likewise */
-    int64_t  order_qty;     /* 38: REPLACED: the new total */
-    int64_t  px;            /* 44: REPLACED: the new price */
-    int64_t  fee;           /* money, settlement currency of the instrument; negative = rebate */
-    int64_t  ts_event_ns;   /* 60  */
+    int64_t  last_px;        /* 31  */
+    int64_t  last_qty;       /* 32  */
+    int64_t  cum_qty;        /* 14: -1 when the venue does not say */
+    int64_t  leaves_qty;     /* 151: -1 likewise */
+    int64_t  order_qty;      /* 38: REPLACED: the new total */
+    int64_t  px;             /* 44: REPLACED: the new price */
+    int64_t  fee;            /* money, settlement currency of the instrument; negative = rebate */
+    int64_t  ts_event_ns;    /* 60  */
     int64_t  ts_recv_ns;
-    uint32_t reject_code;   /* 103/102: the venue's number */
+    uint32_t reject_code; /* 103/102: the venue's number */
     uint32_t reserved;
 } exec_report_t;
 
 typedef enum scope {
-    SCOPE_NONE = 0, SCOPE_GLOBAL, SCOPE_TENANT, SCOPE_ACCOUNT, SCOPE_STRATEGY, SCOPE_INSTRUMENT, SCOPE_VENUE,
-    SCOPE_ACCOUNT_INSTRUMENT, SCOPE_STRATEGY_INSTRUMENT, SCOPE_ACCOUNT_VENUE, SCOPE_COUNT
+    SCOPE_NONE = 0,
+    SCOPE_GLOBAL,
+    SCOPE_TENANT,
+    SCOPE_ACCOUNT,
+    SCOPE_STRATEGY,
+    SCOPE_INSTRUMENT,
+    SCOPE_VENUE,
+    SCOPE_ACCOUNT_INSTRUMENT,
+    SCOPE_STRATEGY_INSTRUMENT,
+    SCOPE_ACCOUNT_VENUE,
+    SCOPE_COUNT
 } scope_t;
 
 typedef struct verdict { /* what a denial says: code, where, observed against limit */
     uint64_t cl_ord_id;
-    uint64_t order_seq;   /* engine sequence of the input that carried the request */
+    uint64_t order_seq; /* engine sequence of the input that carried the request */
     int64_t  observed;
     int64_t  limit;
     int64_t  engine_utc_ns;
-    uint32_t scope_id;    /* id in scope_type; for pairs the first of the two */
+    uint32_t scope_id; /* id in scope_type; for pairs the first of the two */
     uint32_t instrument_id;
     uint32_t account_id;
     uint32_t strategy_id;
     uint32_t limit_version; /* of the limit set that was used */
-    uint16_t code;        /* 0 ACCEPTED, else core/risk/risk_code.h */
-    uint8_t  scope_type;  /* scope_t */
-    uint8_t  action;      /* order_action_t */
+    uint16_t code;          /* 0 ACCEPTED, else core/risk/risk_code.h */
+    uint8_t  scope_type;    /* scope_t */
+    uint8_t  action;        /* order_action_t */
 } verdict_t;
 
 typedef struct position {
@@ -265,19 +307,25 @@ typedef struct tick {
 
 typedef enum control_kind {
     CONTROL_NONE = 0,
-    CONTROL_KILL,          /* scope_type/scope_id; value 1 sets, 0 clears                        */
-    CONTROL_SESSION,       /* scope INSTRUMENT or VENUE; value: session_t                        */
-    CONTROL_REDUCE_ONLY,   /* scope ACCOUNT; value 1/0                                           */
-    CONTROL_RECOVERING,    /* scope ACCOUNT; value 1 = journal replay or reconciliation unfinished (151)   */
-    CONTROL_UNRECONCILED,  /* scope ACCOUNT; value 1 = 152                                       */
-    CONTROL_VENUE_LINK,    /* scope VENUE; value 1 up, 0 down (153)                              */
-    CONTROL_JOURNAL,       /* value 1 writable, 0 not (154)                                      */
-    CONTROL_CLOCK,         /* value 1 trusted, 0 not (156)                                       */
-    CONTROL_CLEAR_LATCH,   /* scope ACCOUNT: a named person lifts a latched loss                 */
+    CONTROL_KILL,         /* scope_type/scope_id; value 1 sets, 0 clears                        */
+    CONTROL_SESSION,      /* scope INSTRUMENT or VENUE; value: session_t                        */
+    CONTROL_REDUCE_ONLY,  /* scope ACCOUNT; value 1/0                                           */
+    CONTROL_RECOVERING,   /* scope ACCOUNT; value 1 = journal replay or reconciliation unfinished (151)   */
+    CONTROL_UNRECONCILED, /* scope ACCOUNT; value 1 = 152                                       */
+    CONTROL_VENUE_LINK,   /* scope VENUE; value 1 up, 0 down (153)                              */
+    CONTROL_JOURNAL,      /* value 1 writable, 0 not (154)                                      */
+    CONTROL_CLOCK,        /* value 1 trusted, 0 not (156)                                       */
+    CONTROL_CLEAR_LATCH,  /* scope ACCOUNT: a named person lifts a latched loss                 */
     CONTROL_KIND_COUNT
 } control_kind_t;
-typedef enum session { SESSION_NONE = 0, SESSION_OPEN, SESSION_CLOSED, SESSION_PRE_OPEN, SESSION_HALTED,
-                       SESSION_CANCEL_ONLY } session_t;
+typedef enum session {
+    SESSION_NONE = 0,
+    SESSION_OPEN,
+    SESSION_CLOSED,
+    SESSION_PRE_OPEN,
+    SESSION_HALTED,
+    SESSION_CANCEL_ONLY
+} session_t;
 
 typedef struct control {
     uint32_t scope_id;
@@ -289,10 +337,25 @@ typedef struct control {
 
 typedef enum alarm_kind {
     ALARM_NONE = 0,
-    ALARM_FILL_AFTER_DONE, ALARM_UNKNOWN_ORDER_FILL, ALARM_SIDE_MISMATCH, ALARM_FILL_GAP, ALARM_QUERY_SENT,
-    ALARM_CUM_BACKWARDS, ALARM_BAD_FILL, ALARM_BAD_FILL_PRICE, ALARM_WORSE_THAN_LIMIT, ALARM_BUST,
-    ALARM_UNKNOWN_EXEC, ALARM_UNSOLICITED_CANCEL, ALARM_ALIEN_ORDER, ALARM_ACCOUNT_UNRECONCILED, ALARM_OVERFILL,
-    ALARM_FEED, ALARM_SOFT_LIMIT, ALARM_LOSS, ALARM_LIMIT,
+    ALARM_FILL_AFTER_DONE,
+    ALARM_UNKNOWN_ORDER_FILL,
+    ALARM_SIDE_MISMATCH,
+    ALARM_FILL_GAP,
+    ALARM_QUERY_SENT,
+    ALARM_CUM_BACKWARDS,
+    ALARM_BAD_FILL,
+    ALARM_BAD_FILL_PRICE,
+    ALARM_WORSE_THAN_LIMIT,
+    ALARM_BUST,
+    ALARM_UNKNOWN_EXEC,
+    ALARM_UNSOLICITED_CANCEL,
+    ALARM_ALIEN_ORDER,
+    ALARM_ACCOUNT_UNRECONCILED,
+    ALARM_OVERFILL,
+    ALARM_FEED,
+    ALARM_SOFT_LIMIT,
+    ALARM_LOSS,
+    ALARM_LIMIT,
     ALARM_KIND_COUNT
 } alarm_kind_t;
 

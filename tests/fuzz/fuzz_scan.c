@@ -102,13 +102,14 @@ static bool generic(const char *text, size_t len, frame_t *f)
         }
         scan_enter_object(&s);
         while (scan_member(&s, &key) == ERR_OK) {
-            const char *known = "eEtpqbm";
-            const char *which = key.len == 1 ? strchr(known, key.text[0]) : NULL;
-            const unsigned bit = which != NULL ? 1u << (which - known) : 0;
+            const char    *known = "eEtpqbm";
+            const char    *which = key.len == 1 ? strchr(known, key.text[0]) : NULL;
+            const unsigned bit   = which != NULL ? 1u << (which - known) : 0;
             twice |= seen & bit;
             seen |= bit;
             switch (which != NULL ? *which : '\0') {
-            case 'E': case 't':
+            case 'E':
+            case 't':
                 wide = 0;
                 if (scan_decimal(&s, 0, &wide) == ERR_OK && wide >= 0) {
                     *(*which == 'E' ? &f->event_ms : &f->id) = (uint64_t)wide;
@@ -135,7 +136,7 @@ static bool generic(const char *text, size_t len, frame_t *f)
 static void check_frame(const uint8_t *edits, size_t count)
 {
     char    work[2 * sizeof usual];
-    size_t  len = sizeof usual - 1;
+    size_t  len  = sizeof usual - 1;
     frame_t fast = {0}, slow = {0};
     memcpy(work, usual, len);
     for (; count >= 3 && len < sizeof work - 1 && len > 0; edits += 3, count -= 3) {
@@ -171,7 +172,7 @@ static void check_number(const char *text, size_t len, unsigned choice)
     scan_init(&by_text, text, len);
     by_value = by_id = by_text;
     err_t err = scan_kind(&by_text) == SCAN_STRING ? scan_string(&by_text, &number) : scan_number(&by_text, &number);
-    err              = err == ERR_OK ? decimal_parse(number.text, number.len, exp, &want) : err;
+    err       = err == ERR_OK ? decimal_parse(number.text, number.len, exp, &want) : err;
     assert(scan_decimal(&by_value, exp, &got) == err && got == want);
     assert(err != ERR_OK || by_value.at == by_text.at);
     if (scan_u64(&by_id, &id) == ERR_OK && id <= INT64_MAX) {

@@ -15,8 +15,8 @@
 #define ROOM (1u << 16)
 
 static _Alignas(8) uint8_t buf[ROOM];
-static char                text[4 * ROOM];
-static uint64_t            seed;
+static char     text[4 * ROOM];
+static uint64_t seed;
 
 static void die(const char *what)
 {
@@ -78,9 +78,9 @@ static size_t emit_message(msg_type_t type, uint8_t *to)
         msg.tail_count = (uint32_t)(update.bid_count + update.ask_count);
     } else if (type == MSG_INSTRUMENT_DEF) {
         static const char *const symbols[] = {"BTCUSDT", "005930", "KRW-BTC", "\"\\\n\x01", "\xed\x95\x9c\xea\xb5\xad"};
-        msg.text       = symbols[rnd() % 5];
-        msg.tail       = tail;
-        msg.tail_count = (uint32_t)(rnd() % 17);
+        msg.text                           = symbols[rnd() % 5];
+        msg.tail                           = tail;
+        msg.tail_count                     = (uint32_t)(rnd() % 17);
     }
     if (message_write(&msg, to, MESSAGE_BYTES_MAX, &len) != ERR_OK) {
         die("message_write");
@@ -113,10 +113,10 @@ static void emit(const char *dir, int count)
     for (int n = 0; n < 2 * count * (MSG_TYPE_COUNT - 1); n++) {
         const msg_type_t    type   = (msg_type_t)(1 + n / 2 % (MSG_TYPE_COUNT - 1));
         const bool          record = n % 2 == 1;
-        const fbs_object_t *object = record ? &hwal_record_object
-                                            : fbs_union_object(&hwal_message_names, (uint8_t)type);
-        const size_t        len    = record ? emit_record(type) : emit_message(type, buf);
-        size_t              text_len;
+        const fbs_object_t *object =
+            record ? &hwal_record_object : fbs_union_object(&hwal_message_names, (uint8_t)type);
+        const size_t len = record ? emit_record(type) : emit_message(type, buf);
+        size_t       text_len;
         if (fbs_json_out(object, buf, text, sizeof text, &text_len) != ERR_OK) {
             die("JSON out");
         }

@@ -31,7 +31,7 @@ static void join_all(glue_t *g)
 
 void glue_open(glue_t *g, risk_cfg_t risk_cfg, uint32_t orders_max, uint32_t fills_max)
 {
-    const order_cfg_t     order = {.orders_max = orders_max, .fills_max = fills_max, .instruments_max = GLUE_INSTRUMENTS};
+    const order_cfg_t order = {.orders_max = orders_max, .fills_max = fills_max, .instruments_max = GLUE_INSTRUMENTS};
     const portfolio_cfg_t portfolio = {.accounts_max = GLUE_ACCOUNTS, .instruments_max = GLUE_INSTRUMENTS};
     risk_cfg.accounts_max           = GLUE_ACCOUNTS;
     risk_cfg.instruments_max        = GLUE_INSTRUMENTS;

@@ -4,8 +4,8 @@
  *   report:   order_apply_exec ─▶ risk_exec ─▶ portfolio_fill / portfolio_bust ─▶ risk_loss
  *   book:     risk_mark, portfolio_mark ─▶ risk_loss of every account
  *
- * Memory is allocated by glue_open; glue_restart moves all three to fresh memory by memcpy, which is what a snapshot is.
- * Any failure of set-up ends the program: it is a test. */
+ * Memory is allocated by glue_open; glue_restart moves all three to fresh memory by memcpy, which is what a snapshot
+ * is. Any failure of set-up ends the program: it is a test. */
 #pragma once
 
 #include "core/order/order.h"

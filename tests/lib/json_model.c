@@ -7,7 +7,10 @@ typedef struct input {
     size_t               left;
 } input_t;
 
-static int peek(const input_t *in) { return in->left > 0 ? in->at[0] : -1; }
+static int peek(const input_t *in)
+{
+    return in->left > 0 ? in->at[0] : -1;
+}
 
 static int next(input_t *in)
 {
@@ -88,7 +91,14 @@ static bool escape(input_t *in)
 {
     unsigned unit, low;
     switch (next(in)) {
-    case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't': return true;
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't': return true;
     case 'u': break;
     default: return false;
     }
@@ -145,7 +155,8 @@ static bool value(input_t *in, unsigned depth_left)
     case 't': return word(in, "true");
     case 'f': return word(in, "false");
     case 'n': return word(in, "null");
-    case '{': case '[': break;
+    case '{':
+    case '[': break;
     default: return number(in);
     }
     const int close = open == '{' ? '}' : ']';

@@ -17,8 +17,9 @@ err_t levels_model_read(scan_t *s, unsigned px_exp, unsigned qty_exp, level_t *o
         level_t  level  = {0};
         unsigned fields = 0;
         for (; (err = scan_element(s)) == ERR_OK; fields++) {
-            err = fields == 0 ? read_number(s, px_exp, &level.px)
-                  : fields == 1 ? read_number(s, qty_exp, &level.qty) : scan_skip(s);
+            err = fields == 0   ? read_number(s, px_exp, &level.px)
+                  : fields == 1 ? read_number(s, qty_exp, &level.qty)
+                                : scan_skip(s);
             if (err != ERR_OK) {
                 return err;
             }

@@ -66,11 +66,11 @@ static void limits_wide(run_t *r)
     risk_limits_default(SCOPE_ACCOUNT, &l);
     l.max_value = l.max_gross = l.max_net = l.max_open_value = l.value_w_max = INT64_MAX;
     l.max_day_loss = l.max_realised_loss = l.max_drawdown = INT64_MAX;
-    l.concentration_bp = 10000;
+    l.concentration_bp                                    = 10000;
     bool ok = risk_limits_set(r->glue.risk, SCOPE_ACCOUNT, 1, 0, &l) == ERR_OK;
     risk_limits_default(SCOPE_INSTRUMENT, &l);
     l.max_qty = l.max_value = INT64_MAX;
-    ok = ok && risk_limits_set(r->glue.risk, SCOPE_INSTRUMENT, 1, 0, &l) == ERR_OK;
+    ok                      = ok && risk_limits_set(r->glue.risk, SCOPE_INSTRUMENT, 1, 0, &l) == ERR_OK;
     risk_limits_default(SCOPE_ACCOUNT_INSTRUMENT, &l);
     l.max_qty = l.max_long = l.max_short = INT64_MAX;
     ok = ok && risk_limits_set(r->glue.risk, SCOPE_ACCOUNT_INSTRUMENT, 1, 1, &l) == ERR_OK;
@@ -143,9 +143,8 @@ static void all_unknown(run_t *r)
 {
     for (uint32_t row = order_first(r->glue.orders), next; row != ORDER_NONE; row = next) {
         next              = order_next(r->glue.orders, row);
-        exec_report_t rep = {.cl_ord_id = order_at(r->glue.orders, row)->cl_ord_id,
-                             .exec_type = EXEC_TYPE_TIMEOUT,
-                             .cum_qty   = -1};
+        exec_report_t rep = {
+            .cl_ord_id = order_at(r->glue.orders, row)->cl_ord_id, .exec_type = EXEC_TYPE_TIMEOUT, .cum_qty = -1};
         report(r, &rep);
     }
 }
@@ -155,9 +154,12 @@ static uint8_t status_of(const char *s)
     static const struct {
         const char *text;
         uint8_t     status;
-    } words[] = {{"NOT_FOUND", ORD_STATUS_NONE},          {"NEW", ORD_STATUS_NEW},
-                 {"PARTIALLY_FILLED", ORD_STATUS_PARTIALLY_FILLED}, {"FILLED", ORD_STATUS_FILLED},
-                 {"CANCELED", ORD_STATUS_CANCELED},       {"REJECTED", ORD_STATUS_REJECTED},
+    } words[] = {{"NOT_FOUND", ORD_STATUS_NONE},
+                 {"NEW", ORD_STATUS_NEW},
+                 {"PARTIALLY_FILLED", ORD_STATUS_PARTIALLY_FILLED},
+                 {"FILLED", ORD_STATUS_FILLED},
+                 {"CANCELED", ORD_STATUS_CANCELED},
+                 {"REJECTED", ORD_STATUS_REJECTED},
                  {"EXPIRED", ORD_STATUS_EXPIRED}};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strcmp(s, words[i].text) == 0) {
@@ -201,17 +203,17 @@ static void event_run(run_t *r, const json_t *e)
     static const struct {
         const char *text;
         exec_type_t type;
-    } reports[] = {{"ack", EXEC_TYPE_NEW},
-                   {"fill", EXEC_TYPE_TRADE},
-                   {"bust", EXEC_TYPE_TRADE_CANCEL},
-                   {"reject", EXEC_TYPE_REJECTED},
-                   {"expire", EXEC_TYPE_EXPIRED},
-                   {"expired", EXEC_TYPE_EXPIRED},
-                   {"cancel_ack", EXEC_TYPE_CANCELED},
-                   {"cancel_reject", EXEC_TYPE_CANCEL_REJECT},
-                   {"replace_ack", EXEC_TYPE_REPLACED},
-                   {"replace_reject", EXEC_TYPE_REPLACE_REJECT},
-                   {"timeout", EXEC_TYPE_TIMEOUT}};
+    } reports[]      = {{"ack", EXEC_TYPE_NEW},
+                        {"fill", EXEC_TYPE_TRADE},
+                        {"bust", EXEC_TYPE_TRADE_CANCEL},
+                        {"reject", EXEC_TYPE_REJECTED},
+                        {"expire", EXEC_TYPE_EXPIRED},
+                        {"expired", EXEC_TYPE_EXPIRED},
+                        {"cancel_ack", EXEC_TYPE_CANCELED},
+                        {"cancel_reject", EXEC_TYPE_CANCEL_REJECT},
+                        {"replace_ack", EXEC_TYPE_REPLACED},
+                        {"replace_reject", EXEC_TYPE_REPLACE_REJECT},
+                        {"timeout", EXEC_TYPE_TIMEOUT}};
     const char *type = text(e, "type");
     r->now.mono_ns += NS_PER_MS;
     r->now.utc_ns += NS_PER_MS;
@@ -238,7 +240,7 @@ static void event_run(run_t *r, const json_t *e)
 
 static void run_open(run_t *r, const json_t *line)
 {
-    const risk_md_t md = {.bid_px = 9990, .ask_px = 10010, .has_bid = 1, .has_ask = 1};
+    const risk_md_t  md  = {.bid_px = 9990, .ask_px = 10010, .has_bid = 1, .has_ask = 1};
     instrument_def_t def = glue_def(1);
     risk_cfg_t       cfg;
     size_t           i;

@@ -34,8 +34,8 @@ static bool reads_like(scan_t *s, const json_t *want)
     case JSON_OBJECT:
         good = scan_enter_object(s) == ERR_OK;
         while (good && (err = scan_member(s, &str)) == ERR_OK) {
-            const json_t *value = scan_str_copy(&str, buf, sizeof buf, &len) == ERR_OK
-                                      ? json_object_getn(want, buf, len) : NULL;
+            const json_t *value =
+                scan_str_copy(&str, buf, sizeof buf, &len) == ERR_OK ? json_object_getn(want, buf, len) : NULL;
             good = value != NULL && scan_str_is(&str, buf, len) && reads_like(s, value);
             seen++;
         }
@@ -122,7 +122,7 @@ static const char *load(const char *path, size_t *len)
     if (file == NULL) {
         return NULL;
     }
-    *len = fread(buf, 1, sizeof buf, file);
+    *len             = fread(buf, 1, sizeof buf, file);
     const bool whole = *len < sizeof buf && feof(file);
     fclose(file);
     memcpy(fence - *len, buf, *len);

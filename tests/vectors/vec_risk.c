@@ -1,5 +1,6 @@
 /* conformance/risk: every sequence of requests, reports and states through risk, order table and portfolio.
- * Each case runs three times: plain, again (the same bytes must come out), and moved to fresh memory between all steps. */
+ * Each case runs three times: plain, again (the same bytes must come out), and moved to fresh memory between all steps.
+ */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ typedef struct run {
     int64_t       dup_n;
     bool          missing;
     now_t         now;
-    uint64_t      verdicts; /* hash of all that was answered */
+    uint64_t      verdicts;              /* hash of all that was answered */
     char          ids[IDS_MAX][ID_TEXT]; /* text of the id with sequence i + 1 ("" for ids of amends and cancels) */
     uint32_t      id_count;
     const char   *why;
@@ -218,7 +219,8 @@ static void step_request(run_t *r, const json_t *step, order_action_t action)
     r->verdicts         = hash_bytes(r->verdicts, &out.verdict, sizeof out.verdict);
     if (code != num(step, "expect", -1)) {
         static char why[80];
-        snprintf(why, sizeof why, "code %u %s, not %lld", code, risk_code_str(code), (long long)num(step, "expect", -1));
+        snprintf(why, sizeof why, "code %u %s, not %lld", code, risk_code_str(code),
+                 (long long)num(step, "expect", -1));
         r->why = why;
     }
 }
@@ -290,7 +292,8 @@ static void step_compare(run_t *r, const json_t *step)
     for (size_t i = 0; i < 3; i++) {
         const int64_t want = num(step, figures[i].key, figures[i].is);
         if (want != figures[i].is) {
-            snprintf(why, sizeof why, "%s is %lld, not %lld", figures[i].key, (long long)figures[i].is, (long long)want);
+            snprintf(why, sizeof why, "%s is %lld, not %lld", figures[i].key, (long long)figures[i].is,
+                     (long long)want);
             r->why = why;
         }
     }
@@ -372,7 +375,8 @@ int main(void)
         bool ok = json != NULL && case_run(json, false, &hash[0]) && case_run(json, false, &hash[1]) &&
                   case_run(json, true, &hash[2]);
         if (ok && (hash[0] != hash[1] || hash[0] != hash[2])) {
-            printf("FAIL %s: %s gives other bytes\n", text(json, "id", "?"), hash[0] != hash[1] ? "a second run" : "a restart");
+            printf("FAIL %s: %s gives other bytes\n", text(json, "id", "?"),
+                   hash[0] != hash[1] ? "a second run" : "a restart");
             ok = false;
         }
         if (json == NULL) {

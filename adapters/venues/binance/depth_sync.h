@@ -32,7 +32,7 @@
 
 #include "adapters/venue.h"
 
-typedef struct depth_part { /* a kept part */
+typedef struct depth_part {       /* a kept part */
     uint64_t      venue_seq_prev; /* pu */
     book_update_t upd;
     level_t       levels[BOOK_UPDATE_MAX_LEVELS];
@@ -52,7 +52,7 @@ typedef struct depth_ids { /* of one venue message */
 typedef struct depth_sync {
     const md_sink_t *sink;
     feed_stats_t    *stats;
-    depth_part_t    *kept;       /* ring of kept_max parts                                  */
+    depth_part_t    *kept; /* ring of kept_max parts                                  */
     uint32_t         kept_max;
     uint32_t         kept_head;  /* index of the oldest part                                */
     uint32_t         kept_count; /* parts of whole diffs; the one being written is behind   */
@@ -65,8 +65,8 @@ typedef struct depth_sync {
     err_t            result; /* what its end will answer              */
     uint64_t         last;   /* L */
     uint64_t         rpt_seq;
-    depth_ids_t      ids;  /* of the message being written */
-    md_slot_t        slot; /* of its current part in the sink */
+    depth_ids_t      ids;   /* of the message being written */
+    md_slot_t        slot;  /* of its current part in the sink */
     depth_part_t     scrap; /* of parts that go nowhere */
 } depth_sync_t;
 

@@ -39,7 +39,10 @@ static uint64_t draw(void) /* splitmix64 */
     return z ^ z >> 31;
 }
 
-static unsigned below(unsigned n) { return (unsigned)(draw() % n); }
+static unsigned below(unsigned n)
+{
+    return (unsigned)(draw() % n);
+}
 
 /* A copy of the text whose last byte is the last readable one. */
 static const char *fenced(const char *text, size_t len)
@@ -65,7 +68,10 @@ typedef struct text {
     size_t len;
 } text_t;
 
-static void put(text_t *t, const char *bytes) { t->len += (size_t)sprintf(t->bytes + t->len, "%s", bytes); }
+static void put(text_t *t, const char *bytes)
+{
+    t->len += (size_t)sprintf(t->bytes + t->len, "%s", bytes);
+}
 
 static void put_space(text_t *t)
 {
@@ -178,16 +184,25 @@ static void test_scan_validate_equals_model(void **state)
 static void test_scan_names_first_bad_byte(void **state)
 {
     (void)state;
-    static const struct { const char *text; err_t err; size_t offset; } cases[] = {
-        {"", ERR_TRUNCATED, 0},          {" ", ERR_TRUNCATED, 1},         {"[1", ERR_TRUNCATED, 2},
-        {"[1,]", ERR_PARSE, 3},          {"[01]", ERR_PARSE, 2},          {"{\"a\" 1}", ERR_PARSE, 5},
-        {"\"\"\"", ERR_PARSE, 2},        {"{\"\"\":1}", ERR_PARSE, 3},    {"{\"a\":1,}", ERR_PARSE, 7},
-        {"\"\\uDC", ERR_PARSE, 4},       {"\"\\ud8", ERR_TRUNCATED, 5},   {"\"\\ud800\\ue", ERR_PARSE, 9},
-        {"\"\xe0\x9f", ERR_PARSE, 2},    {"\"\xed\xa0", ERR_PARSE, 2},    {"\"\xf4\x90", ERR_PARSE, 2},
-        {"\"\xf0\x90", ERR_TRUNCATED, 3}, {"\"\xc1", ERR_PARSE, 1},       {"\"a\x1f", ERR_PARSE, 2},
-        {"tru", ERR_TRUNCATED, 3},       {"trux", ERR_PARSE, 3},          {"1.", ERR_TRUNCATED, 2},
-        {"1.e", ERR_PARSE, 2},           {"{} {}", ERR_PARSE, 3},         {"\xef\xbb\xbf{}", ERR_PARSE, 0},
-        {"]", ERR_PARSE, 0},             {"[}", ERR_PARSE, 1},            {"{]", ERR_PARSE, 1},
+    static const struct {
+        const char *text;
+        err_t       err;
+        size_t      offset;
+    } cases[] = {
+        {"", ERR_TRUNCATED, 0},        {" ", ERR_TRUNCATED, 1},
+        {"[1", ERR_TRUNCATED, 2},      {"[1,]", ERR_PARSE, 3},
+        {"[01]", ERR_PARSE, 2},        {"{\"a\" 1}", ERR_PARSE, 5},
+        {"\"\"\"", ERR_PARSE, 2},      {"{\"\"\":1}", ERR_PARSE, 3},
+        {"{\"a\":1,}", ERR_PARSE, 7},  {"\"\\uDC", ERR_PARSE, 4},
+        {"\"\\ud8", ERR_TRUNCATED, 5}, {"\"\\ud800\\ue", ERR_PARSE, 9},
+        {"\"\xe0\x9f", ERR_PARSE, 2},  {"\"\xed\xa0", ERR_PARSE, 2},
+        {"\"\xf4\x90", ERR_PARSE, 2},  {"\"\xf0\x90", ERR_TRUNCATED, 3},
+        {"\"\xc1", ERR_PARSE, 1},      {"\"a\x1f", ERR_PARSE, 2},
+        {"tru", ERR_TRUNCATED, 3},     {"trux", ERR_PARSE, 3},
+        {"1.", ERR_TRUNCATED, 2},      {"1.e", ERR_PARSE, 2},
+        {"{} {}", ERR_PARSE, 3},       {"\xef\xbb\xbf{}", ERR_PARSE, 0},
+        {"]", ERR_PARSE, 0},           {"[}", ERR_PARSE, 1},
+        {"{]", ERR_PARSE, 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         size_t offset = 999;
@@ -255,9 +270,9 @@ static void test_scan_escapes_resolve_to_utf8(void **state)
         } else {
             sprintf(text, "\"\\u%04x\\u%04X\"", 0xd800 + ((code - 0x10000) >> 10), 0xdc00 + ((code - 0x10000) & 0x3ff));
         }
-        const int bits = 32 - __builtin_clz(code | 1);
+        const int      bits = 32 - __builtin_clz(code | 1);
         const unsigned more = bits <= 7 ? 0 : bits <= 11 ? 1 : bits <= 16 ? 2 : 3;
-        want[len++] = (char)(more == 0 ? code : (0xf0u << (3 - more) & 0xff) | code >> 6 * more);
+        want[len++]         = (char)(more == 0 ? code : (0xf0u << (3 - more) & 0xff) | code >> 6 * more);
         for (unsigned i = more; i > 0; i--) {
             want[len++] = (char)(0x80 | (code >> 6 * (i - 1) & 0x3f));
         }
@@ -329,7 +344,7 @@ static void test_scan_numbers_equal_exact_parse(void **state)
         }
         const char *text = fenced(t.bytes, t.len);
         int64_t     want = 0, got = 0;
-        uint64_t    id   = 0;
+        uint64_t    id = 0;
         scan_t      s;
         scan_init(&s, text, t.len);
         scan_enter_array(&s);
@@ -346,14 +361,14 @@ static void test_scan_numbers_equal_exact_parse(void **state)
         assert_true(err != ERR_OK || got == want);
         seen[err]++;
 
-        err_t   id_err = scan_u64(&for_id, &id);
-        id_err         = id_err == ERR_OK && scan_element(&for_id) != ERR_END ? ERR_PARSE : id_err;
-        t.bytes[to]    = '\0';
+        err_t id_err = scan_u64(&for_id, &id);
+        id_err       = id_err == ERR_OK && scan_element(&for_id) != ERR_END ? ERR_PARSE : id_err;
+        t.bytes[to]  = '\0';
         char       *stop;
         const char *first  = t.bytes + from;
         const bool  digits = *first >= '0' && *first <= '9' && (*first != '0' || first[1] == '\0');
-        __extension__ const unsigned __int128 big = digits && to - from <= 20 ? strtoull(first, &stop, 10) : 0;
-        const bool fits = digits && strspn(first, "0123456789") == to - from &&
+        __extension__ const unsigned __int128 big  = digits && to - from <= 20 ? strtoull(first, &stop, 10) : 0;
+        const bool                            fits = digits && strspn(first, "0123456789") == to - from &&
                           (to - from < 20 || (to - from == 20 && strcmp(first, "18446744073709551615") <= 0));
         assert_int_equal(id_err == ERR_OK, fits);
         assert_true(!fits || id == (uint64_t)big);
@@ -364,16 +379,30 @@ static void test_scan_numbers_equal_exact_parse(void **state)
 static void test_scan_number_refusals(void **state)
 {
     (void)state;
-    static const struct { const char *text; err_t decimal; err_t id; } cases[] = {
-        {"1.25", ERR_SCALE, ERR_SCALE},    {"1.0", ERR_OK, ERR_SCALE},         {"-1", ERR_OK, ERR_RANGE},
-        {"1e1", ERR_OK, ERR_SCALE},        {"\"1e1\"", ERR_OK, ERR_SCALE},     {"null", ERR_PARSE, ERR_PARSE},
-        {"\"\"", ERR_PARSE, ERR_PARSE},    {"\"1 \"", ERR_PARSE, ERR_PARSE},   {"\"\\u0031\"", ERR_PARSE, ERR_PARSE},
-        {"\"12", ERR_TRUNCATED, ERR_TRUNCATED}, {"", ERR_TRUNCATED, ERR_TRUNCATED},
-        {"18446744073709551615", ERR_RANGE, ERR_OK}, {"18446744073709551616", ERR_RANGE, ERR_RANGE},
-        {"[1]", ERR_PARSE, ERR_PARSE},     {"true", ERR_PARSE, ERR_PARSE},     {"\"07\"", ERR_PARSE, ERR_PARSE},
+    static const struct {
+        const char *text;
+        err_t       decimal;
+        err_t       id;
+    } cases[] = {
+        {"1.25", ERR_SCALE, ERR_SCALE},
+        {"1.0", ERR_OK, ERR_SCALE},
+        {"-1", ERR_OK, ERR_RANGE},
+        {"1e1", ERR_OK, ERR_SCALE},
+        {"\"1e1\"", ERR_OK, ERR_SCALE},
+        {"null", ERR_PARSE, ERR_PARSE},
+        {"\"\"", ERR_PARSE, ERR_PARSE},
+        {"\"1 \"", ERR_PARSE, ERR_PARSE},
+        {"\"\\u0031\"", ERR_PARSE, ERR_PARSE},
+        {"\"12", ERR_TRUNCATED, ERR_TRUNCATED},
+        {"", ERR_TRUNCATED, ERR_TRUNCATED},
+        {"18446744073709551615", ERR_RANGE, ERR_OK},
+        {"18446744073709551616", ERR_RANGE, ERR_RANGE},
+        {"[1]", ERR_PARSE, ERR_PARSE},
+        {"true", ERR_PARSE, ERR_PARSE},
+        {"\"07\"", ERR_PARSE, ERR_PARSE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const size_t len = strlen(cases[i].text);
+        const size_t len   = strlen(cases[i].text);
         int64_t      value = 0;
         uint64_t     id    = 0;
         scan_t       s;
@@ -421,8 +450,8 @@ static void test_scan_levels_equal_generic_walk(void **state)
             mutate(&t);
         }
         put(&t, below(2) == 0 ? "}" : "");
-        scan_t   slow, fast;
-        uint32_t slow_count, total = 0, part = 0;
+        scan_t      slow, fast;
+        uint32_t    slow_count, total = 0, part = 0;
         const char *text = fenced(t.bytes, t.len);
         scan_init(&slow, text, t.len);
         scan_init(&fast, text, t.len);
@@ -536,7 +565,7 @@ static void test_scan_walk_reads_each_kind(void **state)
     (void)state;
     const char text[] =
         " { \"t\" : true , \"f\":false,\"n\":null,\"s\":\"x\",\"i\":42,\"o\":{\"k\":[1,[],{}]},\"\\u0065\":[ ] } ";
-    const size_t len  = sizeof text - 1;
+    const size_t             len     = sizeof text - 1;
     static const scan_kind_t kinds[] = {SCAN_BOOL,   SCAN_BOOL,   SCAN_NULL, SCAN_STRING,
                                         SCAN_NUMBER, SCAN_OBJECT, SCAN_ARRAY};
     static const char        names[] = "tfnsioe";
@@ -572,13 +601,22 @@ static void test_scan_walk_reads_each_kind(void **state)
 static void test_scan_unique_refuses_duplicate_members(void **state)
 {
     (void)state;
-    static const struct { const char *text; err_t err; } cases[] = {
-        {"{\"a\":1,\"a\":2}", ERR_PARSE},          {"{\"a\":1,\"\\u0061\":2}", ERR_PARSE},
-        {"{\"\xc3\xa9\":1,\"\\u00e9\":2}", ERR_PARSE}, {"{\"\xf0\x9d\x84\x9e\":1,\"\\ud834\\udd1e\":2}", ERR_PARSE},
-        {"{\"a\":{\"a\":1},\"b\":{\"a\":1}}", ERR_OK}, {"{\"a\":{\"b\":1},\"a\":2}", ERR_PARSE},
-        {"[{\"a\":1},{\"a\":1}]", ERR_OK},         {"{\"a\":[{\"b\":1,\"c\":{\"d\":1},\"b\":1}]}", ERR_PARSE},
-        {"{\"\":1,\"\":2}", ERR_PARSE},            {"{\"a\":1,\"ab\":2,\"b\":3,\"A\":4}", ERR_OK},
-        {"{\"a\\u0000\":1,\"a\":2}", ERR_OK},      {"{\"o\":{},\"x\":[],\"o\":{}}", ERR_PARSE},
+    static const struct {
+        const char *text;
+        err_t       err;
+    } cases[] = {
+        {"{\"a\":1,\"a\":2}", ERR_PARSE},
+        {"{\"a\":1,\"\\u0061\":2}", ERR_PARSE},
+        {"{\"\xc3\xa9\":1,\"\\u00e9\":2}", ERR_PARSE},
+        {"{\"\xf0\x9d\x84\x9e\":1,\"\\ud834\\udd1e\":2}", ERR_PARSE},
+        {"{\"a\":{\"a\":1},\"b\":{\"a\":1}}", ERR_OK},
+        {"{\"a\":{\"b\":1},\"a\":2}", ERR_PARSE},
+        {"[{\"a\":1},{\"a\":1}]", ERR_OK},
+        {"{\"a\":[{\"b\":1,\"c\":{\"d\":1},\"b\":1}]}", ERR_PARSE},
+        {"{\"\":1,\"\":2}", ERR_PARSE},
+        {"{\"a\":1,\"ab\":2,\"b\":3,\"A\":4}", ERR_OK},
+        {"{\"a\\u0000\":1,\"a\":2}", ERR_OK},
+        {"{\"o\":{},\"x\":[],\"o\":{}}", ERR_PARSE},
         {"{\"\xc3\xa9\":1,\"e\xcc\x81\":2}", ERR_OK}, /* other code points, though they look alike */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -616,7 +654,7 @@ int main(void)
         perror("mmap");
         return 1;
     }
-    fence = room + ROOM;
+    fence                           = room + ROOM;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scan_validate_equals_model),
         cmocka_unit_test(test_scan_names_first_bad_byte),

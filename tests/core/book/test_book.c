@@ -67,8 +67,8 @@ static void model_sort(model_t *m) /* best first */
     for (unsigned s = 0; s < 2; s++) {
         qsort(m->levels[s], m->count[s], sizeof(level_t), by_px);
         for (uint32_t i = 0; s == 0 && i < m->count[0] / 2; i++) {
-            const level_t swap                   = m->levels[0][i];
-            m->levels[0][i]                      = m->levels[0][m->count[0] - 1 - i];
+            const level_t swap                = m->levels[0][i];
+            m->levels[0][i]                   = m->levels[0][m->count[0] - 1 - i];
             m->levels[0][m->count[0] - 1 - i] = swap;
         }
     }
@@ -78,10 +78,17 @@ static void model_sort(model_t *m) /* best first */
 
 static instrument_t instrument(const tick_band_t *bands, uint32_t count, bool negative)
 {
-    const instrument_def_t def = {.instrument_id = 7, .venue_id = 1, .kind = INSTRUMENT_LINEAR,
-                                  .allow_negative = negative, .px_exp = 2, .qty_exp = 3, .money_exp = 2,
-                                  .settle_ccy = ccy_pack("USD"), .lot = 1, .mult = 1};
-    instrument_t ins;
+    const instrument_def_t def = {.instrument_id  = 7,
+                                  .venue_id       = 1,
+                                  .kind           = INSTRUMENT_LINEAR,
+                                  .allow_negative = negative,
+                                  .px_exp         = 2,
+                                  .qty_exp        = 3,
+                                  .money_exp      = 2,
+                                  .settle_ccy     = ccy_pack("USD"),
+                                  .lot            = 1,
+                                  .mult           = 1};
+    instrument_t           ins;
     assert_int_equal(instrument_init(&ins, &def, "TEST", bands, count), ERR_OK);
     return ins;
 }
@@ -107,8 +114,12 @@ static book_t *make_plain(int64_t tick)
 /* One part: bids and asks as pairs of px, qty. */
 static err_t part(book_t *book, uint32_t flags, uint64_t rpt_seq, const level_t *levels, uint16_t bids, uint16_t asks)
 {
-    const book_update_t upd = {.instrument_id = 7, .flags = flags, .rpt_seq = rpt_seq, .venue_seq = 1000 + rpt_seq,
-                               .bid_count = bids, .ask_count = asks};
+    const book_update_t upd = {.instrument_id = 7,
+                               .flags         = flags,
+                               .rpt_seq       = rpt_seq,
+                               .venue_seq     = 1000 + rpt_seq,
+                               .bid_count     = bids,
+                               .ask_count     = asks};
     return book_apply(book, &upd, levels, (int64_t)rpt_seq * 10);
 }
 
@@ -250,7 +261,7 @@ static void test_book_faults(void **state)
         book_t *book = make_live();
         err_set(ERR_OK, "none");
         const level_t *levels = cases[i].bids + cases[i].asks > 64 ? many : &cases[i].level;
-        const err_t    err = part(book, cases[i].flags, cases[i].rpt_seq, levels, cases[i].bids, cases[i].asks);
+        const err_t    err    = part(book, cases[i].flags, cases[i].rpt_seq, levels, cases[i].bids, cases[i].asks);
         if (err != cases[i].err || strstr(err_msg(), cases[i].word) == NULL || strstr(err_msg(), "TEST") == NULL) {
             fail_msg("%s: %s, %s", cases[i].name, err_str(err), err_msg());
         }
@@ -586,15 +597,15 @@ static void run_history(const history_t *h)
 {
     static model_t     m;
     static level_t     bids[MODEL_MAX], asks[MODEL_MAX];
-    const instrument_t ins  = instrument(h->bands, h->band_count, h->negative);
-    book_t            *book = make(h->cfg, &ins);
+    const instrument_t ins     = instrument(h->bands, h->band_count, h->negative);
+    book_t            *book    = make(h->cfg, &ins);
     uint64_t           rpt_seq = 0;
     int64_t            mid     = h->mid;
     unsigned           limits  = 0;
     memset(&m, 0, sizeof m);
     for (unsigned i = 0; i < h->messages; i++) {
         mid += rnd_in(-h->step_ticks, h->step_ticks) * instrument_tick_at(&ins, mid) * (rnd() % 50 == 0 ? 60 : 1);
-        mid = !h->negative && mid < 50 ? 50 : mid;
+        mid                 = !h->negative && mid < 50 ? 50 : mid;
         const bool snapshot = i == 0 || book_health(book) == FEED_BROKEN || rnd() % 400 == 0;
         if (snapshot && i > 0 && rnd() % 2 == 0) {
             memset(&m, 0, sizeof m); /* another book; else the same one again */

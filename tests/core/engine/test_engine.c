@@ -334,8 +334,7 @@ static void test_engine_refuses_what_names_nothing(void **state)
     assert_int_equal(engine_apply(w->engine, (now_t){0}, &(msg_t){.type = MSG_TICK}, &small), ERR_LIMIT);
 }
 
-/* ---- hostile or odd inputs, each of which once did harm ------------------------------------------------------------
- */
+/* ---- hostile or odd inputs, each of which once did harm --------------------------------------------------------- */
 static void test_engine_survives_messages_that_say_more_than_they_hold(void **state)
 {
     world_t            *w     = *state;

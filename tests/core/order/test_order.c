@@ -39,9 +39,16 @@ static void fix_open(fix_t *f, uint32_t orders_max, uint32_t fills_max)
 static uint32_t open_at(fix_t *f, uint64_t id, side_t side, int64_t qty, int64_t px, uint32_t instrument_id)
 {
     return order_open(f->t,
-                      &(order_req_t){.cl_ord_id = id, .tenant_id = 1, .account_id = 1, .strategy_id = 2,
-                                     .instrument_id = instrument_id, .side = (uint8_t)side, .ord_type = ORD_TYPE_LIMIT,
-                                     .tif = TIF_GTC, .qty = qty, .px = px},
+                      &(order_req_t){.cl_ord_id     = id,
+                                     .tenant_id     = 1,
+                                     .account_id    = 1,
+                                     .strategy_id   = 2,
+                                     .instrument_id = instrument_id,
+                                     .side          = (uint8_t)side,
+                                     .ord_type      = ORD_TYPE_LIMIT,
+                                     .tif           = TIF_GTC,
+                                     .qty           = qty,
+                                     .px            = px},
                       px, (now_t){0});
 }
 
@@ -77,8 +84,14 @@ static void status(fix_t *f, uint64_t id, ord_status_t is, int64_t cum)
 
 static void fill(fix_t *f, uint64_t id, uint64_t exec, int64_t qty, int64_t px, int64_t cum)
 {
-    apply(f, (exec_report_t){.cl_ord_id = id, .exec_id_lo = exec, .exec_type = EXEC_TYPE_TRADE, .side = SIDE_BUY,
-                             .last_qty = qty, .last_px = px, .cum_qty = cum, .fee = 7});
+    apply(f, (exec_report_t){.cl_ord_id  = id,
+                             .exec_id_lo = exec,
+                             .exec_type  = EXEC_TYPE_TRADE,
+                             .side       = SIDE_BUY,
+                             .last_qty   = qty,
+                             .last_px    = px,
+                             .cum_qty    = cum,
+                             .fee        = 7});
 }
 
 static uint32_t alarm_bits(alarm_kind_t a, alarm_kind_t b)
@@ -93,7 +106,8 @@ static void test_order_refuses_bad_memory_and_cfg(void **state)
     (void)state;
     assert_int_equal(order_footprint(&(order_cfg_t){.orders_max = 0, .fills_max = 1, .instruments_max = 1}), 0);
     assert_non_null(strstr(err_msg(), "orders_max 0"));
-    assert_int_equal(order_footprint(&(order_cfg_t){.orders_max = 1, .fills_max = ORDER_ROWS_MAX + 1, .instruments_max = 1}), 0);
+    assert_int_equal(
+        order_footprint(&(order_cfg_t){.orders_max = 1, .fills_max = ORDER_ROWS_MAX + 1, .instruments_max = 1}), 0);
     assert_int_equal(order_footprint(&(order_cfg_t){.orders_max = 1, .fills_max = 1}), 0);
     static _Alignas(64) char nothing[512];
     assert_null(order_new(nothing, &(order_cfg_t){0}));
@@ -145,11 +159,14 @@ static void test_order_never_opens_again(void **state)
     static const struct {
         exec_type_t  ends;
         ord_status_t as;
-    } ends[] = {{EXEC_TYPE_CANCELED, ORD_STATUS_CANCELED}, {EXEC_TYPE_REJECTED, ORD_STATUS_REJECTED},
-                {EXEC_TYPE_EXPIRED, ORD_STATUS_EXPIRED},   {EXEC_TYPE_UNSENT, ORD_STATUS_REJECTED},
-                {EXEC_TYPE_TRADE, ORD_STATUS_FILLED}};
-    static const exec_type_t late[] = {EXEC_TYPE_NEW, EXEC_TYPE_REPLACED, EXEC_TYPE_REPLACE_REJECT, EXEC_TYPE_CANCEL_REJECT,
-                                       EXEC_TYPE_TIMEOUT, EXEC_TYPE_CANCELED, EXEC_TYPE_EXPIRED, EXEC_TYPE_REJECTED};
+    } ends[]                        = {{EXEC_TYPE_CANCELED, ORD_STATUS_CANCELED},
+                                       {EXEC_TYPE_REJECTED, ORD_STATUS_REJECTED},
+                                       {EXEC_TYPE_EXPIRED, ORD_STATUS_EXPIRED},
+                                       {EXEC_TYPE_UNSENT, ORD_STATUS_REJECTED},
+                                       {EXEC_TYPE_TRADE, ORD_STATUS_FILLED}};
+    static const exec_type_t late[] = {EXEC_TYPE_NEW,           EXEC_TYPE_REPLACED, EXEC_TYPE_REPLACE_REJECT,
+                                       EXEC_TYPE_CANCEL_REJECT, EXEC_TYPE_TIMEOUT,  EXEC_TYPE_CANCELED,
+                                       EXEC_TYPE_EXPIRED,       EXEC_TYPE_REJECTED};
     for (size_t i = 0; i < 5; i++) {
         fix_t f;
         fix_open(&f, 4, 4);
@@ -197,7 +214,8 @@ static void test_order_replaces_count_at_the_worst_until_the_last_is_answered(vo
     assert_int_equal(f.effect.alarms, 0);
     assert_int_equal(f.effect.after.qty, 100);
     assert_true(order_is_open(row(&f, 1)));
-    apply(&f, (exec_report_t){.cl_ord_id = 1, .exec_type = EXEC_TYPE_REPLACED, .order_qty = 200, .px = 1010, .cum_qty = -1});
+    apply(&f, (exec_report_t){
+                  .cl_ord_id = 1, .exec_type = EXEC_TYPE_REPLACED, .order_qty = 200, .px = 1010, .cum_qty = -1});
     assert_int_equal(f.effect.after.qty, 100);
     assert_int_equal(row(&f, 1)->px, 1010);
     event(&f, 1, EXEC_TYPE_REPLACE_REJECT);
@@ -273,19 +291,36 @@ static void test_order_fills_of_others(void **state)
     assert_int_equal(f.effect.row, ORDER_NONE);
     assert_alarms(&f, ALARM_UNKNOWN_ORDER_FILL, ALARM_NONE);
     assert_int_equal(f.effect.qty, 10);
-    apply(&f, (exec_report_t){.cl_ord_id = 1, .account_id = 2, .exec_id_lo = 2, .exec_type = EXEC_TYPE_TRADE,
-                              .side = SIDE_BUY, .last_qty = 1, .last_px = 5, .cum_qty = -1});
+    apply(&f, (exec_report_t){.cl_ord_id  = 1,
+                              .account_id = 2,
+                              .exec_id_lo = 2,
+                              .exec_type  = EXEC_TYPE_TRADE,
+                              .side       = SIDE_BUY,
+                              .last_qty   = 1,
+                              .last_px    = 5,
+                              .cum_qty    = -1});
     assert_alarms(&f, ALARM_UNKNOWN_ORDER_FILL, ALARM_NONE); /* our id, another account */
     assert_int_equal(f.effect.account_id, 2);
     assert_int_equal(row(&f, 1)->cum_qty, 0);
-    apply(&f, (exec_report_t){.exec_id_lo = 3, .exec_type = EXEC_TYPE_TRADE, .instrument_id = 4, .side = SIDE_BUY,
-                              .last_qty = 1, .last_px = 5, .cum_qty = -1});
+    apply(&f, (exec_report_t){.exec_id_lo    = 3,
+                              .exec_type     = EXEC_TYPE_TRADE,
+                              .instrument_id = 4,
+                              .side          = SIDE_BUY,
+                              .last_qty      = 1,
+                              .last_px       = 5,
+                              .cum_qty       = -1});
     assert_alarms(&f, ALARM_BAD_FILL, ALARM_NONE); /* no such instrument */
-    apply(&f, (exec_report_t){.exec_id_lo = 3, .exec_type = EXEC_TYPE_TRADE, .last_qty = 1, .last_px = 5, .cum_qty = -1});
+    apply(&f,
+          (exec_report_t){.exec_id_lo = 3, .exec_type = EXEC_TYPE_TRADE, .last_qty = 1, .last_px = 5, .cum_qty = -1});
     assert_alarms(&f, ALARM_BAD_FILL, ALARM_NONE); /* no side */
     order_apply_exec(f.t,
-                     &(exec_report_t){.cl_ord_id = 1, .exec_id_lo = 3, .exec_type = EXEC_TYPE_TRADE, .side = SIDE_BUY,
-                                      .last_qty = 1, .last_px = 5, .cum_qty = -1},
+                     &(exec_report_t){.cl_ord_id  = 1,
+                                      .exec_id_lo = 3,
+                                      .exec_type  = EXEC_TYPE_TRADE,
+                                      .side       = SIDE_BUY,
+                                      .last_qty   = 1,
+                                      .last_px    = 5,
+                                      .cum_qty    = -1},
                      NULL, &f.effect);
     assert_alarms(&f, ALARM_BAD_FILL, ALARM_NONE); /* nobody knows the instrument */
     fill(&f, 1, 0, 1, 1000, -1);
@@ -356,7 +391,7 @@ static void test_order_side_lists_are_by_price_then_age(void **state)
     static const struct {
         uint64_t id;
         int64_t  px;
-    } buys[] = {{1, 1000}, {2, 1010}, {3, 1000}, {4, 990}, {5, 1010}};
+    } buys[]                       = {{1, 1000}, {2, 1010}, {3, 1000}, {4, 990}, {5, 1010}};
     static const uint64_t sorted[] = {2, 5, 1, 3, 4};
     fix_t                 f;
     fix_open(&f, 8, 4);
@@ -409,7 +444,7 @@ typedef struct model_exec {
 } model_exec_t;
 
 enum { STEPS = 20000, EXECS = STEPS };
-static model_order_t orders[STEPS + 1]; /* by ClOrdID */
+static model_order_t orders[STEPS + 1];   /* by ClOrdID */
 static model_exec_t  execs[3][EXECS + 1]; /* by instrument and exec id */
 static uint64_t      exec_newest;
 
@@ -422,9 +457,15 @@ static uint64_t rnd(uint64_t n)
     return rnd_state % n;
 }
 
-static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
 
-static int64_t model_gap(const model_order_t *o) { return larger(0, o->venue_cum - o->exec); }
+static int64_t model_gap(const model_order_t *o)
+{
+    return larger(0, o->venue_cum - o->exec);
+}
 
 static int64_t model_part(const model_order_t *o)
 {
@@ -498,14 +539,20 @@ static void table_check(const fix_t *f, uint64_t ids)
 
 static void model_trade(fix_t *f, uint64_t id, uint32_t ins)
 {
-    const uint64_t exec = exec_newest == 0 || rnd(4) ? ++exec_newest : 1 + rnd(exec_newest);
-    const int64_t  qty  = (int64_t)rnd(30);
-    const int64_t  cum  = rnd(3) ? -1 : (int64_t)rnd(60);
+    const uint64_t exec  = exec_newest == 0 || rnd(4) ? ++exec_newest : 1 + rnd(exec_newest);
+    const int64_t  qty   = (int64_t)rnd(30);
+    const int64_t  cum   = rnd(3) ? -1 : (int64_t)rnd(60);
     const bool     known = order_find(f->t, id) != ORDER_NONE && orders[id].instrument == ins;
     const side_t   side  = rnd(8) || !known ? (known ? orders[id].side : SIDE_BUY) : SIDE_BUY;
-    apply(f, (exec_report_t){.cl_ord_id = id, .exec_id_lo = exec, .instrument_id = ins, .exec_type = EXEC_TYPE_TRADE,
-                             .side = (uint8_t)side, .last_qty = qty, .last_px = 1000, .cum_qty = cum});
-    model_exec_t *x = &execs[ins][exec];
+    apply(f, (exec_report_t){.cl_ord_id     = id,
+                             .exec_id_lo    = exec,
+                             .instrument_id = ins,
+                             .exec_type     = EXEC_TYPE_TRADE,
+                             .side          = (uint8_t)side,
+                             .last_qty      = qty,
+                             .last_px       = 1000,
+                             .cum_qty       = cum});
+    model_exec_t *x     = &execs[ins][exec];
     const bool    books = qty > 0 && x->qty == 0;
     assert_int_equal(f->effect.booked, books);
     if (!books) {
@@ -528,8 +575,11 @@ static void model_bust(fix_t *f, uint64_t id, uint32_t ins)
 {
     const uint64_t exec = exec_newest - rnd(exec_newest < 20 ? exec_newest + 1 : 20);
     model_exec_t  *x    = &execs[ins][exec];
-    apply(f, (exec_report_t){.cl_ord_id = orders[id].instrument == ins ? id : 0, .exec_id_lo = exec, .instrument_id = ins,
-                             .exec_type = EXEC_TYPE_TRADE_CANCEL, .cum_qty = -1});
+    apply(f, (exec_report_t){.cl_ord_id     = orders[id].instrument == ins ? id : 0,
+                             .exec_id_lo    = exec,
+                             .instrument_id = ins,
+                             .exec_type     = EXEC_TYPE_TRADE_CANCEL,
+                             .cum_qty       = -1});
     const bool books = x->qty != 0 && !x->busted;
     assert_int_equal(f->effect.booked, books);
     if (books) {
@@ -557,14 +607,20 @@ static void model_replace(fix_t *f, uint64_t id, bool answer)
         o->pend_hi  = o->replaces ? larger(o->pend_hi, px) : px;
         o->replaces++;
     } else if (rnd(2)) {
-        apply(f, (exec_report_t){.cl_ord_id = id, .instrument_id = o->instrument, .exec_type = EXEC_TYPE_REPLACED,
-                                 .order_qty = qty, .px = px, .cum_qty = -1});
+        apply(f, (exec_report_t){.cl_ord_id     = id,
+                                 .instrument_id = o->instrument,
+                                 .exec_type     = EXEC_TYPE_REPLACED,
+                                 .order_qty     = qty,
+                                 .px            = px,
+                                 .cum_qty       = -1});
         o->px  = px;
         o->qty = qty;
         o->replaces -= o->replaces > 0;
     } else {
-        apply(f, (exec_report_t){
-                     .cl_ord_id = id, .instrument_id = o->instrument, .exec_type = EXEC_TYPE_REPLACE_REJECT, .cum_qty = -1});
+        apply(f, (exec_report_t){.cl_ord_id     = id,
+                                 .instrument_id = o->instrument,
+                                 .exec_type     = EXEC_TYPE_REPLACE_REJECT,
+                                 .cum_qty       = -1});
         o->replaces -= o->replaces > 0;
     }
     model_end_if_full(o);
@@ -575,8 +631,11 @@ static void model_end(fix_t *f, uint64_t id)
     model_order_t *o   = &orders[id];
     const int64_t  cum = rnd(3) ? -1 : (int64_t)rnd(60);
     if (order_find(f->t, id) != ORDER_NONE && rnd(2)) { /* a query ends it, and takes back any gap */
-        apply(f, (exec_report_t){.cl_ord_id = id, .instrument_id = o->instrument, .exec_type = EXEC_TYPE_ORDER_STATUS,
-                                 .ord_status = ORD_STATUS_EXPIRED, .cum_qty = o->exec});
+        apply(f, (exec_report_t){.cl_ord_id     = id,
+                                 .instrument_id = o->instrument,
+                                 .exec_type     = EXEC_TYPE_ORDER_STATUS,
+                                 .ord_status    = ORD_STATUS_EXPIRED,
+                                 .cum_qty       = o->exec});
         o->closed    = true;
         o->replaces  = 0;
         o->venue_cum = o->exec;
@@ -621,8 +680,10 @@ static void test_order_random_histories(void **state)
         case 1:
             if (order_room(f.t)) {
                 ids++;
-                orders[ids] = (model_order_t){.side = rnd(2) ? SIDE_BUY : SIDE_SELL, .instrument = ins,
-                                              .qty = 1 + (int64_t)rnd(60), .px = 990 + (int64_t)rnd(20)};
+                orders[ids] = (model_order_t){.side       = rnd(2) ? SIDE_BUY : SIDE_SELL,
+                                              .instrument = ins,
+                                              .qty        = 1 + (int64_t)rnd(60),
+                                              .px         = 990 + (int64_t)rnd(20)};
                 open_at(&f, ids, orders[ids].side, orders[ids].qty, orders[ids].px, ins);
             } else {
                 full++;

@@ -2,8 +2,8 @@
  *   - every code that the chain can give: on its bound passes, one beyond is denied, with scope, observed and limit
  *   - the order of the stages; cancels pass whatever is wrong
  *   - windows, duplicates and self-trade prevention against lists that are searched from end to end
- *   - random histories: exposure = sums over the order table, position = sum of fills, L and K within limits, accepted +
- *     rejected = received, denied requests change no exposure, a memcpy of the arena goes on identically
+ *   - random histories: exposure = sums over the order table, position = sum of fills, L and K within limits, accepted
+ * + rejected = received, denied requests change no exposure, a memcpy of the arena goes on identically
  *   - refusals of set-up, and that a refused limit set leaves the old one in force */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -37,8 +37,8 @@ static void limits_wide(fix_t *f)
     f->account.max_value = f->account.max_gross = f->account.max_net = INT64_MAX;
     f->account.max_open_value = f->account.value_w_max = INT64_MAX;
     f->account.max_day_loss = f->account.max_realised_loss = f->account.max_drawdown = INT64_MAX;
-    f->account.concentration_bp = 10000;
-    f->account.dup_n            = 1024;
+    f->account.concentration_bp                                                      = 10000;
+    f->account.dup_n                                                                 = 1024;
     f->market.max_qty = f->market.max_value = f->row.max_qty = INT64_MAX;
     f->row.max_long = f->row.max_short = f->strategy_row.max_long = f->strategy_row.max_short = INT64_MAX;
 }
@@ -69,7 +69,7 @@ static void book(fix_t *f, uint32_t id, int64_t bid, int64_t ask)
 static void fix_open_def(fix_t *f, risk_cfg_t cfg, uint32_t orders_max, const instrument_def_t *def, int64_t tick)
 {
     memset(f, 0, sizeof *f);
-    f->now = (now_t){.mono_ns = 1000 * NS_PER_S, .utc_ns = 1700000000 * NS_PER_S};
+    f->now          = (now_t){.mono_ns = 1000 * NS_PER_S, .utc_ns = 1700000000 * NS_PER_S};
     cfg.tenants_max = 2;
     glue_open(&f->g, cfg, orders_max, 256);
     for (uint32_t id = 1; id <= 2; id++) {
@@ -141,8 +141,8 @@ static uint16_t ask_change(fix_t *f, order_action_t action, uint64_t orig, side_
 
 static void report(fix_t *f, uint64_t id, exec_type_t type, side_t side, int64_t qty, int64_t px)
 {
-    static uint64_t exec;
-    order_effect_t  effect;
+    static uint64_t     exec;
+    order_effect_t      effect;
     const exec_report_t rep = {.cl_ord_id     = id,
                                .exec_id_lo    = ++exec,
                                .account_id    = 1,
@@ -164,7 +164,7 @@ static void assert_scope(const fix_t *f, scope_t type, uint32_t id, int64_t obse
 }
 
 /* A buy of 10 at 9900 after `change` of it, q, gives this code. */
-#define GIVES(fix, want, q, change)                                                                                   \
+#define GIVES(fix, want, q, change)                                                                                    \
     do {                                                                                                               \
         order_req_t q = request(fix, SIDE_BUY, 10, 9900);                                                              \
         change;                                                                                                        \
@@ -286,15 +286,21 @@ static void test_risk_authority(void **state)
     (void)state;
     fix_t f;
     fix_open(&f);
-    const risk_account_cfg_t all = {.tenant_id = 1, .ccy = ccy_pack("USDT"), .may_trade = 1, .may_short = 1,
-                                    .ord_types = 1U << ORD_TYPE_LIMIT | 1U << ORD_TYPE_MARKET, .venues = 1U << GLUE_VENUE};
+    const risk_account_cfg_t all = {.tenant_id = 1,
+                                    .ccy       = ccy_pack("USDT"),
+                                    .may_trade = 1,
+                                    .may_short = 1,
+                                    .ord_types = 1U << ORD_TYPE_LIMIT | 1U << ORD_TYPE_MARKET,
+                                    .venues    = 1U << GLUE_VENUE};
     const struct {
         uint16_t           code;
         risk_account_cfg_t cfg;
     } cases[] = {
         {RISK_NOT_AUTHORISED, {.tenant_id = 1, .ccy = all.ccy, .may_short = 1, .ord_types = 6, .venues = 2}},
-        {RISK_VENUE_NOT_PERMITTED, {.tenant_id = 1, .ccy = all.ccy, .may_trade = 1, .may_short = 1, .ord_types = 6, .venues = 5}},
-        {RISK_ORDER_TYPE_NOT_PERMITTED, {.tenant_id = 1, .ccy = all.ccy, .may_trade = 1, .may_short = 1, .ord_types = 2, .venues = 2}},
+        {RISK_VENUE_NOT_PERMITTED,
+         {.tenant_id = 1, .ccy = all.ccy, .may_trade = 1, .may_short = 1, .ord_types = 6, .venues = 5}},
+        {RISK_ORDER_TYPE_NOT_PERMITTED,
+         {.tenant_id = 1, .ccy = all.ccy, .may_trade = 1, .may_short = 1, .ord_types = 2, .venues = 2}},
     };
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(risk_account_open(f.g.risk, 1, &cases[i].cfg), ERR_OK);
@@ -398,9 +404,9 @@ static void test_risk_everything_is_closed_at_first(void **state)
         scope_t              type;
         uint32_t             id2;
         const risk_limits_t *limits;
-    } sets[] = {{SCOPE_ACCOUNT, 0, &f.account},   {SCOPE_INSTRUMENT, 0, &f.market},
+    } sets[] = {{SCOPE_ACCOUNT, 0, &f.account},        {SCOPE_INSTRUMENT, 0, &f.market},
                 {SCOPE_ACCOUNT_INSTRUMENT, 1, &f.row}, {SCOPE_VENUE, 0, &f.venue},
-                {SCOPE_STRATEGY, 0, &f.strategy}, {SCOPE_STRATEGY_INSTRUMENT, 1, &f.strategy_row}};
+                {SCOPE_STRATEGY, 0, &f.strategy},      {SCOPE_STRATEGY_INSTRUMENT, 1, &f.strategy_row}};
     for (size_t i = 0; i < 6; i++) {
         assert_int_equal(ask_buy(&f, 1), RISK_LIMIT_MISSING);
         assert_int_equal(f.out.verdict.scope_type, sets[i].type);
@@ -482,7 +488,10 @@ static void test_risk_market_data(void **state)
     glue_book(&f.g, 1, &md, f.now);
     assert_int_equal(ask_buy(&f, 1), RISK_STALE_MARKET_DATA);
     assert_scope(&f, SCOPE_INSTRUMENT, 1, 500 * NS_PER_MS + 1, 500 * NS_PER_MS);
-    md = (risk_md_t){.bid_px = 9990, .ask_px = 10010, .has_bid = 1, .has_ask = 1,
+    md = (risk_md_t){.bid_px       = 9990,
+                     .ask_px       = 10010,
+                     .has_bid      = 1,
+                     .has_ask      = 1,
                      .book_mono_ns = f.now.mono_ns - 500 * NS_PER_MS - 1};
     glue_book(&f.g, 1, &md, f.now);
     req = market_order(&f, SIDE_BUY);
@@ -591,7 +600,7 @@ static void test_risk_rates_by_scope(void **state)
         for (size_t s = 0; s < 3; s++) {
             fix_t f;
             fix_open(&f);
-            risk_limits_t *limits                        = s == 0 ? &f.strategy : s == 1 ? &f.account : &f.venue;
+            risk_limits_t *limits                          = s == 0 ? &f.strategy : s == 1 ? &f.account : &f.venue;
             *(messages ? &limits->msg_n : &limits->rate_n) = 3;
             limits_apply(&f);
             assert_int_equal(ask_buy(&f, 1), 0);
@@ -621,8 +630,8 @@ static void test_risk_limit_zero_allows_nothing(void **state)
     f.account.rate_n = 0;
     limits_apply(&f);
     assert_int_equal(ask_buy(&f, 1), RISK_RATE_ORDERS);
-    f.account.rate_n  = 100;
-    f.row.max_long    = 0;
+    f.account.rate_n = 100;
+    f.row.max_long   = 0;
     limits_apply(&f);
     assert_int_equal(ask_buy(&f, 1), RISK_MAX_LONG);
     assert_int_equal(ask_new(&f, SIDE_SELL, 1, 10100), 0);
@@ -686,10 +695,11 @@ static void test_risk_self_trade(void **state)
         /* a replace under way counts at its more eager price, and a replace is tested itself */
         GIVES(&f, RISK_ACCEPTED, q, (q.account_id = 2, q.px = 9800));
         const uint64_t low = last_id(&f);
-        GIVES(&f, RISK_ACCEPTED, q, (q.account_id = 2, q.action = ORDER_ACTION_REPLACE, q.orig_cl_ord_id = low, q.px = 10040));
+        GIVES(&f, RISK_ACCEPTED, q,
+              (q.account_id = 2, q.action = ORDER_ACTION_REPLACE, q.orig_cl_ord_id = low, q.px = 10040));
         GIVES(&f, RISK_SELF_TRADE, q, (q.account_id = 2, q.px = 10040, q.side = SIDE_SELL));
         GIVES(&f, RISK_SELF_TRADE, q,
-               (q.account_id = 2, q.action = ORDER_ACTION_REPLACE, q.orig_cl_ord_id = low, q.px = 10050));
+              (q.account_id = 2, q.action = ORDER_ACTION_REPLACE, q.orig_cl_ord_id = low, q.px = 10050));
         glue_close(&f.g);
     }
 }
@@ -718,7 +728,8 @@ static void test_risk_positions(void **state)
         assert_int_equal(ask_new(&f, SIDE_SELL, 101, 10100), RISK_MAX_SHORT);
         assert_int_equal(ask_new(&f, SIDE_SELL, 100, 10100), 0);
         /* another strategy has its own; a replace takes the place of its order's part */
-        GIVES(&f, by_strategy ? RISK_ACCEPTED : RISK_MAX_SHORT, q, (q.side = SIDE_SELL, q.px = 10100, q.strategy_id = 2));
+        GIVES(&f, by_strategy ? RISK_ACCEPTED : RISK_MAX_SHORT, q,
+              (q.side = SIDE_SELL, q.px = 10100, q.strategy_id = 2));
         limits->max_long = 200;
         limits_apply(&f);
         assert_int_equal(ask_buy(&f, 50), 0);
@@ -742,8 +753,8 @@ static void test_risk_money(void **state)
     fix_open(&f);
     f.account.max_gross = 2000000;
     limits_apply(&f);
-    assert_int_equal(ask_buy(&f, 150), 0);                             /* 1,500,000 */
-    assert_int_equal(ask_new(&f, SIDE_SELL, 150, 10100), 0);           /* does not raise max(|L|, |K|) */
+    assert_int_equal(ask_buy(&f, 150), 0);                   /* 1,500,000 */
+    assert_int_equal(ask_new(&f, SIDE_SELL, 150, 10100), 0); /* does not raise max(|L|, |K|) */
     GIVES(&f, RISK_MAX_GROSS, q, (q.instrument_id = 2, q.qty = 51));
     assert_scope(&f, SCOPE_ACCOUNT, 1, 2010000, 2000000);
     GIVES(&f, RISK_ACCEPTED, q, (q.instrument_id = 2, q.qty = 50));
@@ -799,7 +810,8 @@ static void test_risk_open_orders_and_value(void **state)
     assert_int_equal(ask_new(&f, SIDE_BUY, 1, 10001), RISK_MAX_OPEN_VALUE);
     assert_scope(&f, SCOPE_ACCOUNT, 1, 9900 + 9900 + 99000 + 10001, 128800);
     assert_int_equal(ask_new(&f, SIDE_BUY, 1, 9000), 0);
-    /* a replace counts at the worse of both prices: 10001 is 1 too much, 10000 fits, and going back counts 10000 still */
+    /* a replace counts at the worse of both prices: 10001 is 1 too much, 10000 fits, and going back counts 10000 still
+     */
     const uint64_t last = last_id(&f);
     assert_int_equal(ask_change(&f, ORDER_ACTION_REPLACE, last, SIDE_BUY, 1, 10001), RISK_MAX_OPEN_VALUE);
     assert_int_equal(ask_change(&f, ORDER_ACTION_REPLACE, last, SIDE_BUY, 1, 10000), 0);
@@ -984,8 +996,8 @@ static void test_risk_refuses_bad_set_up(void **state)
     bad.max_long           = -1;
     assert_int_equal(risk_limits_set(f.g.risk, SCOPE_ACCOUNT_INSTRUMENT, 1, 1, &bad), ERR_ARG);
     assert_non_null(strstr(err_msg(), "max_long -1"));
-    bad          = f.row;
-    bad.max_net  = 1; /* a field that this scope does not have */
+    bad         = f.row;
+    bad.max_net = 1; /* a field that this scope does not have */
     assert_int_equal(risk_limits_set(f.g.risk, SCOPE_ACCOUNT_INSTRUMENT, 1, 1, &bad), ERR_ARG);
     bad        = f.account;
     bad.rate_n = 1025;
@@ -999,14 +1011,15 @@ static void test_risk_refuses_bad_set_up(void **state)
     assert_int_equal(risk_limit_version(f.g.risk), version);
     assert_int_equal(ask_buy(&f, 1), 0);
     assert_int_equal(f.out.verdict.limit_version, version);
-    const control_t controls[] = {{.kind = CONTROL_NONE},
-                                  {.kind = CONTROL_KIND_COUNT},
-                                  {.kind = CONTROL_KILL, .scope_type = SCOPE_ACCOUNT_INSTRUMENT, .scope_id = 1, .value = 1},
-                                  {.kind = CONTROL_KILL, .scope_type = SCOPE_ACCOUNT, .scope_id = 9, .value = 1},
-                                  {.kind = CONTROL_KILL, .scope_type = SCOPE_GLOBAL, .value = 2},
-                                  {.kind = CONTROL_SESSION, .scope_type = SCOPE_VENUE, .scope_id = 1, .value = 6},
-                                  {.kind = CONTROL_VENUE_LINK, .scope_type = SCOPE_ACCOUNT, .scope_id = 1, .value = 0}};
-    const uint64_t  hash       = glue_hash(&f.g);
+    const control_t controls[] = {
+        {.kind = CONTROL_NONE},
+        {.kind = CONTROL_KIND_COUNT},
+        {.kind = CONTROL_KILL, .scope_type = SCOPE_ACCOUNT_INSTRUMENT, .scope_id = 1, .value = 1},
+        {.kind = CONTROL_KILL, .scope_type = SCOPE_ACCOUNT, .scope_id = 9, .value = 1},
+        {.kind = CONTROL_KILL, .scope_type = SCOPE_GLOBAL, .value = 2},
+        {.kind = CONTROL_SESSION, .scope_type = SCOPE_VENUE, .scope_id = 1, .value = 6},
+        {.kind = CONTROL_VENUE_LINK, .scope_type = SCOPE_ACCOUNT, .scope_id = 1, .value = 0}};
+    const uint64_t hash = glue_hash(&f.g);
     for (size_t i = 0; i < sizeof controls / sizeof controls[0]; i++) {
         assert_int_equal(risk_control(f.g.risk, &controls[i]), ERR_ARG);
     }
@@ -1102,7 +1115,7 @@ static uint64_t seed_pick(void)
 /* Invariants 1 and 2: every sum again, from the order table and the model's own position. */
 static void sums_check(const fix_t *f, const model_t *m)
 {
-    risk_exposure_t sum[3][3] = {0};
+    risk_exposure_t sum[3][3]         = {0};
     risk_exposure_t by_strategy[3][3] = {0};
     for (uint32_t row = order_first(f->g.orders); row != ORDER_NONE; row = order_next(f->g.orders, row)) {
         const order_t *o = order_at(f->g.orders, row);
@@ -1205,11 +1218,11 @@ static uint64_t open_order_pick(const fix_t *f)
 
 static void random_request(fix_t *f, model_t *m)
 {
-    order_req_t q   = request(f, rnd(2) ? SIDE_BUY : SIDE_SELL, (int64_t)rnd(40) + 1, 0);
-    q.px            = q.side == SIDE_BUY ? 9900 + (int64_t)rnd(110) : 9990 + (int64_t)rnd(110);
-    q.account_id    = (uint32_t)rnd(2) + 1;
-    q.strategy_id   = (uint32_t)rnd(2) + 1;
-    q.instrument_id = (uint32_t)rnd(2) + 1;
+    order_req_t q       = request(f, rnd(2) ? SIDE_BUY : SIDE_SELL, (int64_t)rnd(40) + 1, 0);
+    q.px                = q.side == SIDE_BUY ? 9900 + (int64_t)rnd(110) : 9990 + (int64_t)rnd(110);
+    q.account_id        = (uint32_t)rnd(2) + 1;
+    q.strategy_id       = (uint32_t)rnd(2) + 1;
+    q.instrument_id     = (uint32_t)rnd(2) + 1;
     const uint64_t kind = rnd(10);
     const uint64_t orig = open_order_pick(f);
     bool           open = false;
@@ -1239,8 +1252,15 @@ static void random_request(fix_t *f, model_t *m)
         assert_int_equal(code, gate);
     }
     if (code == 0) {
-        m->passed[m->passed_count++] = (model_event_t){f->now.mono_ns, q.account_id, q.strategy_id, q.instrument_id,
-                                                       q.side, q.qty, q.px, value, q.action == ORDER_ACTION_REPLACE};
+        m->passed[m->passed_count++] = (model_event_t){f->now.mono_ns,
+                                                       q.account_id,
+                                                       q.strategy_id,
+                                                       q.instrument_id,
+                                                       q.side,
+                                                       q.qty,
+                                                       q.px,
+                                                       value,
+                                                       q.action == ORDER_ACTION_REPLACE};
         risk_exposure_t x;
         risk_exposure(f->g.risk, q.account_id, q.instrument_id, &x);
         if (q.action == ORDER_ACTION_NEW) { /* invariant 3 */
@@ -1251,11 +1271,12 @@ static void random_request(fix_t *f, model_t *m)
 
 static void random_report(fix_t *f, model_t *m)
 {
-    static const exec_type_t types[] = {EXEC_TYPE_NEW, EXEC_TYPE_TRADE, EXEC_TYPE_TRADE, EXEC_TYPE_TRADE, EXEC_TYPE_CANCELED,
-                                        EXEC_TYPE_REPLACED, EXEC_TYPE_REPLACE_REJECT, EXEC_TYPE_CANCEL_REJECT,
-                                        EXEC_TYPE_TIMEOUT, EXEC_TYPE_EXPIRED, EXEC_TYPE_TRADE_CANCEL,
-                                        EXEC_TYPE_ORDER_STATUS};
-    static const uint8_t statuses[] = {ORD_STATUS_NONE, ORD_STATUS_NEW, ORD_STATUS_PARTIALLY_FILLED, ORD_STATUS_CANCELED};
+    static const exec_type_t types[] = {
+        EXEC_TYPE_NEW,      EXEC_TYPE_TRADE,    EXEC_TYPE_TRADE,          EXEC_TYPE_TRADE,
+        EXEC_TYPE_CANCELED, EXEC_TYPE_REPLACED, EXEC_TYPE_REPLACE_REJECT, EXEC_TYPE_CANCEL_REJECT,
+        EXEC_TYPE_TIMEOUT,  EXEC_TYPE_EXPIRED,  EXEC_TYPE_TRADE_CANCEL,   EXEC_TYPE_ORDER_STATUS};
+    static const uint8_t statuses[] = {ORD_STATUS_NONE, ORD_STATUS_NEW, ORD_STATUS_PARTIALLY_FILLED,
+                                       ORD_STATUS_CANCELED};
     const uint64_t       id         = rnd(8) ? open_order_pick(f) : cl_ord_id_make(1, 1, 1 + rnd(f->seq + 1));
     const uint32_t       row        = order_find(f->g.orders, id);
     order_effect_t       effect;
@@ -1308,13 +1329,13 @@ static void test_risk_random_histories(void **state)
     fix_open(&f);
     f.row.max_long = f.row.max_short = 300;
     f.strategy_row.max_long = f.strategy_row.max_short = 400;
-    f.strategy.rate_n     = 20;
-    f.account.rate_n      = 15;
-    f.venue.rate_n        = 30;
-    f.account.dup_n       = 1;
-    f.account.value_w_ns  = 2 * NS_PER_S;
-    f.account.value_w_max = 40 * 20 * 10000;
-    f.row.max_open_orders = 40;
+    f.strategy.rate_n                                  = 20;
+    f.account.rate_n                                   = 15;
+    f.venue.rate_n                                     = 30;
+    f.account.dup_n                                    = 1;
+    f.account.value_w_ns                               = 2 * NS_PER_S;
+    f.account.value_w_max                              = 40 * 20 * 10000;
+    f.row.max_open_orders                              = 40;
     limits_apply(&f);
     memset(&m, 0, sizeof m);
     m.passed = calloc((size_t)steps, sizeof *m.passed);

@@ -226,7 +226,7 @@ static void report(rig_t *r, uint64_t id, exec_type_t type, int64_t last_qty)
     if (type == EXEC_TYPE_REPLACED && o->px_next != 0) {
         o->req.px = o->px_next;
     }
-    o->px_next = type == EXEC_TYPE_REPLACED || type == EXEC_TYPE_REPLACE_REJECT ? 0 : o->px_next;
+    o->px_next      = type == EXEC_TYPE_REPLACED || type == EXEC_TYPE_REPLACE_REJECT ? 0 : o->px_next;
     const bool dead = type == EXEC_TYPE_CANCELED || type == EXEC_TYPE_REJECTED || type == EXEC_TYPE_EXPIRED ||
                       type == EXEC_TYPE_UNSENT || (type == EXEC_TYPE_TRADE && o->cum >= o->req.qty);
     o->open               = o->open && !dead;

@@ -30,7 +30,10 @@ static uint64_t draw(void) /* splitmix64 */
     return z ^ z >> 31;
 }
 
-static unsigned below(unsigned n) { return (unsigned)(draw() % n); }
+static unsigned below(unsigned n)
+{
+    return (unsigned)(draw() % n);
+}
 
 /* decimal_parse of a copy that is exactly len bytes long, so that a sanitizer sees a read outside. */
 static err_t parse(const char *text, size_t len, unsigned exp, int64_t *out)
@@ -61,14 +64,17 @@ static void test_decimal_parse_equals_big_number_model(void **state)
     (void)state;
     unsigned seen[ERR_COUNT] = {0};
     for (int round = 0; round < 300000; round++) {
-        char whole[64], frac[64], tail[24] = "", text[256], want[64];
+        char           whole[64], frac[64], tail[24] = "", text[256], want[64];
         const bool     negative = below(4) == 0;
         const unsigned exp      = below(DECIMAL_EXP_MAX + 1);
         digits(whole, 1 + below(below(8) == 0 ? 40 : 12), true);
         digits(frac, below(3) == 0 ? 0 : 1 + below(below(8) == 0 ? 40 : 12), false);
         if (below(4) == 0) {
             const int exponent = (int)below(below(8) == 0 ? 900 : 25) * (below(2) == 0 ? 1 : -1);
-            snprintf(tail, sizeof tail, "%c%s%s%d", below(2) == 0 ? 'e' : 'E', exponent < 0 ? "-" : below(2) ? "+" : "",
+            snprintf(tail, sizeof tail, "%c%s%s%d", below(2) == 0 ? 'e' : 'E',
+                     exponent < 0 ? "-"
+                     : below(2)   ? "+"
+                                  : "",
                      below(4) == 0 ? "00" : "", abs(exponent));
         }
         const int   len      = snprintf(text, sizeof text, "%s%s%s%s%s", negative ? "-" : "", whole,
@@ -116,15 +122,30 @@ static void test_decimal_parse_refuses_what_the_grammar_refuses(void **state)
 static void test_decimal_parse_edges(void **state)
 {
     (void)state;
-    static const struct { const char *text; unsigned exp; err_t err; int64_t value; } cases[] = {
-        {"9223372036854775807", 0, ERR_OK, INT64_MAX},     {"-9223372036854775808", 0, ERR_OK, INT64_MIN},
-        {"9223372036854775808", 0, ERR_RANGE, 0},          {"-9223372036854775809", 0, ERR_RANGE, 0},
-        {"9.223372036854775807", 18, ERR_OK, INT64_MAX},   {"9.223372036854775808", 18, ERR_RANGE, 0},
-        {"999999999999999999", 0, ERR_OK, 999999999999999999}, {"999999999999999999", 18, ERR_RANGE, 0},
-        {"-0", 8, ERR_OK, 0},                              {"0e99999999999999999999999", 0, ERR_OK, 0},
-        {"1e-99999999999999999999999", 18, ERR_SCALE, 0},  {"1e99999999999999999999999", 0, ERR_RANGE, 0},
-        {"0.5", 0, ERR_SCALE, 0},                          {"10e-1", 0, ERR_OK, 1},
-        {"00", 0, ERR_PARSE, 0}, {"-", 0, ERR_PARSE, 0}, {".5", 2, ERR_PARSE, 0}, {"5.", 2, ERR_PARSE, 0},
+    static const struct {
+        const char *text;
+        unsigned    exp;
+        err_t       err;
+        int64_t     value;
+    } cases[] = {
+        {"9223372036854775807", 0, ERR_OK, INT64_MAX},
+        {"-9223372036854775808", 0, ERR_OK, INT64_MIN},
+        {"9223372036854775808", 0, ERR_RANGE, 0},
+        {"-9223372036854775809", 0, ERR_RANGE, 0},
+        {"9.223372036854775807", 18, ERR_OK, INT64_MAX},
+        {"9.223372036854775808", 18, ERR_RANGE, 0},
+        {"999999999999999999", 0, ERR_OK, 999999999999999999},
+        {"999999999999999999", 18, ERR_RANGE, 0},
+        {"-0", 8, ERR_OK, 0},
+        {"0e99999999999999999999999", 0, ERR_OK, 0},
+        {"1e-99999999999999999999999", 18, ERR_SCALE, 0},
+        {"1e99999999999999999999999", 0, ERR_RANGE, 0},
+        {"0.5", 0, ERR_SCALE, 0},
+        {"10e-1", 0, ERR_OK, 1},
+        {"00", 0, ERR_PARSE, 0},
+        {"-", 0, ERR_PARSE, 0},
+        {".5", 2, ERR_PARSE, 0},
+        {"5.", 2, ERR_PARSE, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int64_t out = 0;
