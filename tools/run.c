@@ -168,6 +168,7 @@ static int report(const run_options_t *o, summary_t *sum)
     } else {
         summary_text(sum, stdout, command_colour(stdout));
     }
+    sum->feeds = NULL; /* they were this function's */
     size_t  i;
     json_t *text;
     json_array_foreach(sum->errors, i, text)

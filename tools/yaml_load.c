@@ -311,10 +311,10 @@ err_t yaml_load(const char *file, const cyaml_schema_value_t *schema, void **out
     return err;
 }
 
-unsigned yaml_line(const yaml_places_t *y, const char *section, unsigned entry, const char *key)
+unsigned yaml_line(const yaml_places_t *places, const char *section, unsigned entry, const char *key)
 {
-    for (size_t i = 0; i < y->count; i++) {
-        const yaml_place_t *p = &y->places[i];
+    for (size_t i = 0; i < places->count; i++) {
+        const yaml_place_t *p = &places->places[i];
         if (p->entry == entry && strcmp(p->key, key) == 0 && strcmp(p->section, section) == 0) {
             return p->line;
         }

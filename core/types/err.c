@@ -1,5 +1,8 @@
 #include "core/types/err.h"
 
+#undef err_set
+#undef err_wrap
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
