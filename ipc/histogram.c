@@ -29,13 +29,3 @@ uint64_t histogram_quantile(const histogram_t *h, uint32_t millionths)
     }
     return h->max;
 }
-
-void histogram_merge(histogram_t *into, const histogram_t *from)
-{
-    into->count += from->count;
-    into->sum += from->sum;
-    into->max = from->max > into->max ? from->max : into->max;
-    for (uint32_t i = 0; i < HISTOGRAM_COUNTERS; i++) {
-        into->counters[i] += from->counters[i];
-    }
-}

@@ -5,7 +5,7 @@
  *          above              counted in the last counter; max keeps the exact value
  *
  * One writer, any number of readers that need no consistency between counters (each is one aligned store). Plain data
- * without pointers; histogram_merge adds one to another. No allocation; record is a few instructions.
+ * without pointers. No allocation; record is a few instructions.
  * Source: the bucket scheme of HdrHistogram's published description. */
 #pragma once
 
@@ -44,6 +44,3 @@ static inline void histogram_record(histogram_t *h, uint64_t value)
 /* histogram_quantile: the highest value of the counter in which the quantile (in millionths: 500000 = median) lies;
  * never above max; 0 when empty. O(counters). */
 uint64_t histogram_quantile(const histogram_t *h, uint32_t millionths);
-
-/* histogram_merge: add from's counts to into. */
-void histogram_merge(histogram_t *into, const histogram_t *from);

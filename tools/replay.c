@@ -68,7 +68,7 @@ static uint8_t market_find(const char *name)
     return kind;
 }
 
-static int usage(FILE *to)
+static void usage(void)
 {
     fputs("usage: hwal replay FILE... [OPTIONS]\n\n"
           "Replay recorded captures (lines of `<receive ns> <JSON>`, gzip or plain) through order book, strategies, "
@@ -88,8 +88,7 @@ static int usage(FILE *to)
           "  hwal replay btcusdt_20240808.gz btcusdt_20240809.gz --check\n"
           "  hwal replay btcusdt_20240808.gz --strategy market_maker:notional=5000 --json | jq .pnl\n"
           "  hwal replay btcusdt_20240808.gz --speed 10\n",
-          to);
-    return to == stdout ? EXIT_OK : EXIT_USAGE;
+          stdout);
 }
 
 static int options(replay_t *r, int argc, char **argv)
@@ -139,7 +138,7 @@ static int options(replay_t *r, int argc, char **argv)
         case OPT_CHECK: r->check = true; break;
         case OPT_JSON: r->json = true; break;
         case OPT_QUIET: r->quiet = true; break;
-        case 'h': usage(stdout); return -1;
+        case 'h': usage(); return -1;
         default: return command_unknown("replay", argv);
         }
     }

@@ -24,7 +24,7 @@ typedef struct run_options {
     bool        json, quiet;
 } run_options_t;
 
-static int usage(FILE *to)
+static void usage(void)
 {
     fputs("usage: hwal run [OPTIONS]\n\n"
           "Trade a generated market (seeded, repeatable) with the built-in venue, as fast as the machine goes, and "
@@ -41,8 +41,7 @@ static int usage(FILE *to)
           "  hwal run --config configs/demo.yaml\n"
           "  hwal run --seconds 60 --rate 50000 --seed 7 --json | jq .pnl\n"
           "  hwal run --strategy market_maker:help\n",
-          to);
-    return to == stdout ? EXIT_OK : EXIT_USAGE;
+          stdout);
 }
 
 static int options(run_options_t *o, int argc, char **argv)
@@ -89,7 +88,7 @@ static int options(run_options_t *o, int argc, char **argv)
             break;
         case OPT_JSON: o->json = true; break;
         case OPT_QUIET: o->quiet = true; break;
-        case 'h': usage(stdout); return -1;
+        case 'h': usage(); return -1;
         default: return command_unknown("run", argv);
         }
     }

@@ -339,11 +339,16 @@ static void test_engine_survives_messages_that_say_more_than_they_hold(void **st
 {
     world_t            *w     = *state;
     const level_t       one   = {9990, 1};
-    const book_update_t lying = {.instrument_id = 1, .flags = 7, .rpt_seq = 1, .bid_count = 3, .ask_count = 3};
+    const book_update_t lying = {.instrument_id = 1, .flags = 7, .rpt_seq = 2, .bid_count = 3, .ask_count = 3};
     book(w, BOOK_FLAG_SNAPSHOT, 9990, 10010);
     assert_int_equal(apply(w, &(msg_t){.type = MSG_BOOK_UPDATE, .body = &lying, .tail = &one, .tail_count = 1}),
                      ERR_OK);
     assert_int_equal(book_health(engine_book(w->engine, 1)), FEED_BROKEN);
+    assert_int_equal(book_reason(engine_book(w->engine, 1)), FEED_REASON_GARBLED); /* next in turn, and not believed */
+    int64_t bid_px, bid_qty, ask_px, ask_qty;
+    book_best(engine_book(w->engine, 1), &bid_px, &bid_qty, &ask_px, &ask_qty);
+    assert_int_equal(bid_qty, 100); /* not one of its levels was applied */
+    assert_int_equal(book_level_count(engine_book(w->engine, 1), SIDE_SELL), 2);
     assert_int_equal(apply(w, &(msg_t){.type = MSG_BOOK_UPDATE, .body = &lying}), ERR_OK);
     const instrument_def_t def = {.venue_id = 1, .kind = INSTRUMENT_SPOT};
     assert_int_equal(apply(w, &(msg_t){.type = MSG_INSTRUMENT_DEF, .body = &def}), ERR_ARG);
