@@ -25,13 +25,17 @@ static err_t check_levels(const book_update_t *body, uint32_t count)
     return check_tail("BOOK_UPDATE levels", count, BOOK_UPDATE_MAX_LEVELS);
 }
 
-static err_t check_symbol(const char *text, size_t len)
+static err_t check_text(const char *what, const char *text, size_t len, size_t max)
 {
-    if (len == 0 || len > SYMBOL_MAX || memchr(text, 0, len) != NULL) {
-        return err_set(ERR_LIMIT, "INSTRUMENT_DEF symbol: %zu bytes, limits 1 to %d, without a zero in them", len,
-                       SYMBOL_MAX);
+    if (len == 0 || len > max || memchr(text, 0, len) != NULL) {
+        return err_set(ERR_LIMIT, "%s: %zu bytes, limits 1 to %zu, without a zero in them", what, len, max);
     }
     return ERR_OK;
+}
+
+static err_t check_symbol(const char *text, size_t len)
+{
+    return check_text("INSTRUMENT_DEF symbol", text, len, SYMBOL_MAX);
 }
 
 static err_t read_book_update(const void *buf, msg_t *out)
@@ -54,6 +58,15 @@ static err_t read_instrument_def(const void *buf, msg_t *out)
     return err != ERR_OK ? err : check_tail("INSTRUMENT_DEF bands", out->tail_count, INSTRUMENT_MAX_BANDS);
 }
 
+static err_t read_log(const void *buf, msg_t *out)
+{
+    const hwal_log_msg_t *table = hwal_log_msg_root(buf);
+    uint32_t              len;
+    out->body = hwal_log_msg_body(table);
+    out->text = hwal_log_msg_text(table, &len);
+    return check_text("LOG text", out->text, len, LOG_TEXT_MAX);
+}
+
 err_t message_read(msg_type_t type, const void *buf, size_t len, msg_t *out)
 {
     const fbs_object_t *object = fbs_union_object(&hwal_message_names, (unsigned)type <= 255 ? (uint8_t)type : 0);
@@ -69,6 +82,8 @@ err_t message_read(msg_type_t type, const void *buf, size_t len, msg_t *out)
         err = read_book_update(buf, &msg);
     } else if (type == MSG_INSTRUMENT_DEF) {
         err = read_instrument_def(buf, &msg);
+    } else if (type == MSG_LOG) {
+        err = read_log(buf, &msg);
     } else {
         msg.body = fbs_has_head(object->hot, buf) ? (const uint8_t *)buf + object->hot->head_bytes
                                                   : fbs_slot(fbs_root(buf), BODY_AT);
@@ -113,6 +128,20 @@ static err_t write_instrument_def(const msg_t *msg, void *buf, size_t cap, size_
     return fbs_end(&b, len);
 }
 
+static err_t write_log(const msg_t *msg, void *buf, size_t cap, size_t *len)
+{
+    const size_t bytes = msg->text == NULL ? 0 : strnlen(msg->text, LOG_TEXT_MAX + 1);
+    const err_t  err   = check_text("LOG text", msg->text, bytes, LOG_TEXT_MAX);
+    if (err != ERR_OK) {
+        return err;
+    }
+    fbs_builder_t  b;
+    const uint32_t table = hwal_log_msg_begin(&b, buf, cap);
+    hwal_log_msg_put_body(&b, table, msg->body);
+    hwal_log_msg_put_text(&b, table, msg->text, bytes);
+    return fbs_end(&b, len);
+}
+
 err_t message_write(const msg_t *msg, void *buf, size_t cap, size_t *len)
 {
     const unsigned      type   = (unsigned)msg->type;
@@ -125,6 +154,9 @@ err_t message_write(const msg_t *msg, void *buf, size_t cap, size_t *len)
     }
     if (type == MSG_INSTRUMENT_DEF) {
         return write_instrument_def(msg, buf, cap, len);
+    }
+    if (type == MSG_LOG) {
+        return write_log(msg, buf, cap, len);
     }
     const fbs_hot_t *hot = object->hot;
     if (cap < hot->fixed_bytes) {

@@ -24,19 +24,29 @@
 
 /* ---- message types (the schema id in a slot's metadata) ---------------------------------------------------------- */
 typedef enum msg_type {
-    MSG_NONE           = 0,
-    MSG_INSTRUMENT_DEF = 1,  /* in:  instrument_def_t, symbol text, tick_band_t tail                    */
-    MSG_BOOK_UPDATE    = 2,  /* in:  book_update_t, level_t tail (bids first, then asks)                */
-    MSG_TRADE          = 3,  /* in:  trade_t                                                            */
-    MSG_TOP            = 4,  /* in:  top_t, the venue's own best-quote stream; also our published top   */
-    MSG_ORDER_REQUEST  = 5,  /* in:  from a lane or an operator; out: accepted, for the adapter         */
-    MSG_EXEC_REPORT    = 6,  /* in:  from the adapter; out: what was booked                             */
-    MSG_VERDICT        = 7,  /* out: the answer of risk to one order request                            */
-    MSG_POSITION       = 8,  /* out: after each booked fill                                             */
-    MSG_TICK           = 9,  /* in:  time                                                               */
-    MSG_FEED_STATE     = 10, /* in: an adapter says that a feed broke, recovers or lives               */
-    MSG_CONTROL        = 11, /* in: operator: kill flags, session states, links, reduce-only           */
-    MSG_ALARM          = 12, /* out: something a person must see (over-fill, unknown order, feed gap)  */
+    MSG_NONE                 = 0,
+    MSG_INSTRUMENT_DEF       = 1,  /* in:  instrument_def_t, symbol text, tick_band_t tail                    */
+    MSG_BOOK_UPDATE          = 2,  /* in:  book_update_t, level_t tail (bids first, then asks)                */
+    MSG_TRADE                = 3,  /* in:  trade_t                                                            */
+    MSG_TOP                  = 4,  /* in:  top_t, the venue's own best-quote stream; also our published top   */
+    MSG_ORDER_REQUEST        = 5,  /* in:  from a lane or an operator; out: accepted, for the adapter         */
+    MSG_EXEC_REPORT          = 6,  /* in:  from the adapter; out: what was booked                             */
+    MSG_VERDICT              = 7,  /* out: the answer of risk to one order request                            */
+    MSG_POSITION             = 8,  /* out: after each booked fill                                             */
+    MSG_TICK                 = 9,  /* in:  time                                                               */
+    MSG_FEED_STATE           = 10, /* in: an adapter says that a feed broke, recovers or lives               */
+    MSG_CONTROL              = 11, /* in: operator: kill flags, session states, links, reduce-only           */
+    MSG_ALARM                = 12, /* out: something a person must see (over-fill, unknown order, feed gap)  */
+    MSG_BOOT                 = 13, /* in:  an engine life begins: epoch, clocks                               */
+    MSG_ACCOUNT_DEF          = 14, /* in:  an account and the money it begins with                            */
+    MSG_LIMIT_SET            = 15, /* in:  the risk limits of one scope                                       */
+    MSG_ORDER_STATUS_REQUEST = 16, /* out: for the adapter: what became of this order?                  */
+    MSG_MASS_STATUS_REQUEST  = 17, /* out: for the adapter: fills since, positions, balances            */
+    MSG_MASS_STATUS          = 18, /* in:  the venue's figures, and the end of the list                 */
+    MSG_SNAPSHOT_REQUEST     = 19, /* out: for the adapter: this book needs a snapshot                  */
+    MSG_ORDER                = 20, /* published record: one order as it stands                          */
+    MSG_ACCOUNT              = 21, /* published record: one account's money and state                   */
+    MSG_LOG                  = 22, /* a role's own words: text                                          */
     MSG_TYPE_COUNT
 } msg_type_t;
 
@@ -371,13 +381,175 @@ typedef struct alarm {
     uint32_t reserved;
 } alarm_t;
 
+/* ---- lives, accounts, limits ------------------------------------------------------------------------------------- */
+enum { BOOT_ORDERS_UNKNOWN = 1 }; /* what was sent and taken is not known any more: every open order is UNKNOWN */
+
+typedef struct boot {        /* the first input of every engine life; before it no order leaves */
+    uint32_t epoch;          /* of ClOrdIDs from here on; above every epoch before it */
+    uint32_t flags;          /* BOOT_*                                                */
+    int64_t  mono_offset_ns; /* engine time = CLOCK_MONOTONIC + this: it goes on over a reboot of the machine */
+    uint64_t session;        /* of the journal: random, one for all its files                                 */
+} boot_t;
+
+typedef struct account_def {
+    uint32_t account_id; /* 1: ids from 1 in order */
+    uint32_t tenant_id;
+    uint64_t ccy;     /* ccy_pack */
+    int64_t  initial; /* money   */
+    int8_t   money_exp;
+    uint8_t  reserved;
+    uint16_t reserved2;
+    uint32_t reserved3;
+} account_def_t;
+
+typedef struct limit_set { /* the fields from max_qty on are risk_limits_t (core/risk/risk.h), in its order */
+    uint32_t scope_id;
+    uint32_t scope_id2; /* of pairs: the instrument */
+    uint8_t  scope_type;
+    uint8_t  reserved;
+    uint16_t reserved2;
+    uint32_t reserved3;
+    int64_t  max_qty, max_value, max_md_age_ns, max_spread_bp, collar_bp, far_bp, max_long, max_short, max_gross,
+        max_net;
+    int64_t concentration_bp, max_open_orders, max_open_value, max_day_loss, max_realised_loss, max_drawdown;
+    int64_t rate_n, rate_w_ns, msg_n, msg_w_ns, cancel_n, cancel_w_ns, value_w_max, value_w_ns, dup_n, dup_w_ns;
+} limit_set_t;
+
+/* ---- what became of it: queries to a venue and their answers (answers on orders and fills are EXEC_REPORTs) -------- */
+typedef struct order_status_req { /* 35=H */
+    uint64_t cl_ord_id;
+    uint64_t order_id_hi;
+    uint64_t order_id_lo;
+    uint32_t account_id;
+    uint32_t instrument_id;
+} order_status_req_t;
+
+typedef struct mass_status_req { /* 35=AF: open orders, fills since, positions, balances of one account at one venue */
+    uint64_t request_id;
+    int64_t  since_utc_ns; /* venue's clock: executions from here on; some of them will be known already */
+    uint32_t account_id;
+    uint16_t venue_id;
+    uint16_t reserved;
+} mass_status_req_t;
+
+typedef enum mass_status_kind {
+    MASS_STATUS_NONE = 0,
+    MASS_STATUS_POSITION, /* qty of instrument_id as the venue counts it                                     */
+    MASS_STATUS_BALANCE,  /* amount: change of cash by trading (fees taken off) in the currency ccy; informative */
+    MASS_STATUS_END,      /* all fills and positions were told; instruments that were not named are flat      */
+    MASS_STATUS_FAILED,   /* the venue could not be asked; the account stays as it is                         */
+    MASS_STATUS_KIND_COUNT
+} mass_status_kind_t;
+
+typedef struct mass_status {
+    uint64_t request_id;
+    uint64_t ccy;
+    int64_t  qty;
+    int64_t  amount;
+    uint32_t account_id;
+    uint32_t instrument_id;
+    uint16_t venue_id;
+    uint8_t  kind; /* mass_status_kind_t */
+    uint8_t  reserved;
+    uint32_t reserved2;
+} mass_status_t;
+
+typedef struct snapshot_req {
+    uint32_t instrument_id;
+    uint8_t  reason; /* feed_reason_t */
+    uint8_t  reserved;
+    uint16_t reserved2;
+} snapshot_req_t;
+
+/* ---- published records -------------------------------------------------------------------------------------------- */
+typedef struct order_record { /* order_t (core/order) for readers */
+    uint64_t cl_ord_id;
+    uint64_t order_id_hi;
+    uint64_t order_id_lo;
+    uint64_t corr_hi;
+    uint64_t corr_lo;
+    int64_t  px;
+    int64_t  avg_px; /* 6: of what is filled, rounded towards zero; 0 before the first fill */
+    int64_t  order_qty;
+    int64_t  cum_qty;
+    int64_t  leaves_qty;
+    uint64_t event_seq;
+    uint32_t account_id;
+    uint32_t instrument_id;
+    uint32_t tenant_id;
+    uint32_t strategy_id;
+    uint8_t  side;
+    uint8_t  ord_status;
+    uint8_t  ord_type;
+    uint8_t  tif;
+    uint16_t exec_inst;
+    uint16_t reserved;
+} order_record_t;
+
+typedef struct account_record {
+    uint64_t ccy;
+    int64_t  initial;
+    int64_t  cash;
+    int64_t  realised;
+    int64_t  unrealised;
+    int64_t  fees;
+    int64_t  funding;
+    int64_t  equity;
+    int64_t  pnl_day;
+    int64_t  drawdown;
+    int64_t  gross; /* worst case exposure */
+    int64_t  net;
+    int64_t  open_value;
+    int64_t  open_orders;
+    uint64_t event_seq;
+    uint32_t account_id;
+    uint32_t tenant_id;
+    int8_t   money_exp;
+    uint8_t  reserved;
+    uint16_t state_code; /* why it does not trade freely: a risk code (143, 150, 151, 152, 251 ...), 0 = it does */
+    uint32_t reserved2;
+} account_record_t;
+
+typedef enum log_level { LOG_NONE = 0, LOG_INFO, LOG_WARN, LOG_ERROR } log_level_t;
+
+#define LOG_TEXT_MAX 400 /* bytes of a text, without the end */
+
+typedef struct log_record {
+    int64_t  utc_ns;
+    uint32_t count; /* how often since it was last written */
+    uint8_t  level; /* log_level_t */
+    uint8_t  reserved;
+    uint16_t reserved2;
+} log_record_t;
+
+/* ---- the head of a journal record (table Record): where an input came from, and what became of it ------------------- */
+typedef enum record_kind { RECORD_NONE = 0, RECORD_INPUT = 1, RECORD_OUTPUT = 2 } record_kind_t;
+typedef enum record_source {
+    RECORD_SOURCE_NONE   = 0,
+    RECORD_SOURCE_ENGINE = 1, /* made by the engine's own process: time, set-up, kill words */
+    RECORD_SOURCE_MD     = 2,
+    RECORD_SOURCE_EXEC   = 3,
+    RECORD_SOURCE_CMD    = 4
+} record_source_t;
+
+typedef struct record_head {
+    uint64_t output_hash; /* INPUT: engine_output_hash after it */
+    uint64_t source_seq;  /* INPUT: the message's position in the ring it came from, from 1; 0 = none */
+    uint32_t source_gen;  /* INPUT: whose ring: the generation of the writer's segment */
+    uint32_t outputs;     /* INPUT: OUTPUT records that follow it */
+    uint8_t  kind;        /* record_kind_t */
+    uint8_t  source;      /* record_source_t */
+    uint16_t reserved;
+    uint32_t err; /* INPUT: err_t that engine_apply answered: 0, or the input named nothing we know */
+} record_head_t;
+
 /* ---- a message where it lies ------------------------------------------------------------------------------------- */
 typedef struct msg { /* a view: body and tail point into a ring slot, a file or a caller's buffer */
     msg_type_t  type;
     uint32_t    tail_count; /* elements of tail: level_t or tick_band_t by type */
     const void *body;
     const void *tail;
-    const char *text; /* INSTRUMENT_DEF: the symbol, zero-terminated */
+    const char *text; /* INSTRUMENT_DEF: the symbol, LOG: the text; zero-terminated */
 } msg_t;
 
 /* msg_type_str: "BOOK_UPDATE" and so on; static text, never NULL. msg_body_size: bytes of the struct, 0 if unknown. */
@@ -401,3 +573,14 @@ _Static_assert(sizeof(position_t) == 72, "wire");
 _Static_assert(sizeof(tick_t) == 16, "wire");
 _Static_assert(sizeof(control_t) == 16, "wire");
 _Static_assert(sizeof(alarm_t) == 48, "wire");
+_Static_assert(sizeof(boot_t) == 24, "wire");
+_Static_assert(sizeof(account_def_t) == 32, "wire");
+_Static_assert(sizeof(limit_set_t) == 224, "wire");
+_Static_assert(sizeof(order_status_req_t) == 32, "wire");
+_Static_assert(sizeof(mass_status_req_t) == 24, "wire");
+_Static_assert(sizeof(mass_status_t) == 48, "wire");
+_Static_assert(sizeof(snapshot_req_t) == 8, "wire");
+_Static_assert(sizeof(order_record_t) == 112, "wire");
+_Static_assert(sizeof(account_record_t) == 136, "wire");
+_Static_assert(sizeof(log_record_t) == 16, "wire");
+_Static_assert(sizeof(record_head_t) == 32, "wire");
