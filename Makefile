@@ -38,7 +38,7 @@ CPPFLAGS := -I. -I$(GEN)
 CFLAGS   := $(BASE) $(WARN) $(CFLAGS_$(PROFILE))
 SAN      := $(filter -fsanitize=% -fno-sanitize%,$(CFLAGS))
 LDFLAGS  := $(SAN) -Wl,--as-needed -Wl,-z,relro,-z,now
-LDLIBS   := -lcyaml -lyaml -ljansson -lisal -lxxhash -lm -lpthread
+LDLIBS   := -lcyaml -lyaml -ljansson -lisal -lxxhash -luring -lseccomp -lcrypto -lm -lpthread
 
 SRC      := $(wildcard core/*/*.c ipc/*.c adapters/*/*.c adapters/venues/*/*.c tools/*.c bench/*.c)
 LIB_SRC  := $(filter-out tools/main.c,$(SRC))
@@ -76,8 +76,8 @@ $(B)/gen/hwal_fbs.o: $(GEN)/hwal_fbs.c $(GEN)/hwal_fbs.h
 
 # ---- objects, library, binary -----------------------------------------------------------------------------------------
 BUILD_ID := $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
-$(B)/tools/version.o: CPPFLAGS += -DHWAL_BUILD_ID='"$(BUILD_ID)"' -DHWAL_PROFILE='"$(PROFILE)"'
-$(B)/tools/version.o: $(B)/build-id
+$(B)/ipc/version.o: CPPFLAGS += -DHWAL_BUILD_ID='"$(BUILD_ID)"' -DHWAL_PROFILE='"$(PROFILE)"'
+$(B)/ipc/version.o: $(B)/build-id
 $(B)/build-id: always # rewritten only when it changed
 	$(Q)mkdir -p $(@D); [ "$$(cat $@ 2>/dev/null)" = "$(BUILD_ID)" ] || echo "$(BUILD_ID)" >$@
 always:

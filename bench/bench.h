@@ -107,3 +107,5 @@ static inline uint64_t bench_random(uint64_t *state)
 err_t bench_book(bench_t *bench);
 err_t bench_risk(bench_t *bench);
 err_t bench_path(bench_t *bench);
+err_t bench_ipc(bench_t *bench);
+err_t bench_live(bench_t *bench);

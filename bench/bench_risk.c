@@ -169,7 +169,7 @@ static err_t life(const bench_t *bench, gate_t *g, gate_series_t *s)
     if (check(bench, g, &new, NULL, &out, s ? &s->accepted : NULL)) {
         return err_set(ERR_INTERNAL, "bench risk: denied with %u", out.verdict.code);
     }
-    const uint32_t row     = order_open(g->orders, &new, out.px_value, g->now);
+    const uint32_t row     = order_open(g->orders, &new, out.px_value);
     order_req_t    replace = request(g, ORDER_ACTION_REPLACE, px - 10, new.qty + 1);
     replace.orig_cl_ord_id = new.cl_ord_id;
     if (check(bench, g, &replace, order_at(g->orders, row), &out, s ? &s->replaced : NULL)) {
@@ -198,7 +198,7 @@ static err_t rest(const bench_t *bench, gate_t *g)
         if (check(bench, g, &req, NULL, &out, NULL)) {
             return err_set(ERR_INTERNAL, "bench risk: resting order denied with %u", out.verdict.code);
         }
-        order_open(g->orders, &req, out.px_value, g->now);
+        order_open(g->orders, &req, out.px_value);
     }
     return ERR_OK;
 }

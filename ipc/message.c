@@ -47,10 +47,16 @@ static err_t read_book_update(const void *buf, msg_t *out)
     return check_levels(view.body, view.levels_count);
 }
 
-static err_t read_instrument_def(const void *buf, msg_t *out)
+static err_t view_book_update(const hwal_book_update_msg_t *table, msg_t *out)
 {
-    const hwal_instrument_def_msg_t *table = hwal_instrument_def_msg_root(buf);
-    uint32_t                         len;
+    out->body = hwal_book_update_msg_body(table);
+    out->tail = hwal_book_update_msg_levels(table, &out->tail_count);
+    return check_levels(out->body, out->tail_count);
+}
+
+static err_t view_instrument_def(const hwal_instrument_def_msg_t *table, msg_t *out)
+{
+    uint32_t len;
     out->body       = hwal_instrument_def_msg_body(table);
     out->text       = hwal_instrument_def_msg_symbol(table, &len);
     out->tail       = hwal_instrument_def_msg_bands(table, &out->tail_count);
@@ -58,32 +64,58 @@ static err_t read_instrument_def(const void *buf, msg_t *out)
     return err != ERR_OK ? err : check_tail("INSTRUMENT_DEF bands", out->tail_count, INSTRUMENT_MAX_BANDS);
 }
 
-static err_t read_log(const void *buf, msg_t *out)
+static err_t view_log(const hwal_log_msg_t *table, msg_t *out)
 {
-    const hwal_log_msg_t *table = hwal_log_msg_root(buf);
-    uint32_t              len;
+    uint32_t len;
     out->body = hwal_log_msg_body(table);
     out->text = hwal_log_msg_text(table, &len);
     return check_text("LOG text", out->text, len, LOG_TEXT_MAX);
 }
 
+static err_t object_of(msg_type_t type, const fbs_object_t **out)
+{
+    *out = fbs_union_object(&hwal_message_names, (unsigned)type <= 255 ? (uint8_t)type : 0);
+    return *out != NULL
+               ? ERR_OK
+               : err_set(ERR_ARG, "message type %u is not known, limit %u", (unsigned)type, MSG_TYPE_COUNT - 1u);
+}
+
+err_t message_view(msg_type_t type, const void *table, msg_t *out)
+{
+    const fbs_object_t *object;
+    msg_t               msg = {.type = type};
+    err_t               err = object_of(type, &object);
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (type == MSG_BOOK_UPDATE) {
+        err = view_book_update(table, &msg);
+    } else if (type == MSG_INSTRUMENT_DEF) {
+        err = view_instrument_def(table, &msg);
+    } else if (type == MSG_LOG) {
+        err = view_log(table, &msg);
+    } else {
+        msg.body = fbs_slot(table, BODY_AT);
+    }
+    if (err == ERR_OK) {
+        *out = msg;
+    }
+    return err;
+}
+
 err_t message_read(msg_type_t type, const void *buf, size_t len, msg_t *out)
 {
-    const fbs_object_t *object = fbs_union_object(&hwal_message_names, (unsigned)type <= 255 ? (uint8_t)type : 0);
-    msg_t               msg    = {.type = type};
-    if (object == NULL) {
-        return err_set(ERR_ARG, "message type %u is not known, limit %u", (unsigned)type, MSG_TYPE_COUNT - 1u);
-    }
-    err_t err = fbs_verify(object, buf, len);
+    const fbs_object_t *object;
+    msg_t               msg = {.type = type};
+    err_t               err = object_of(type, &object);
+    err                     = err != ERR_OK ? err : fbs_verify(object, buf, len);
     if (err != ERR_OK) {
         return err;
     }
     if (type == MSG_BOOK_UPDATE) {
         err = read_book_update(buf, &msg);
-    } else if (type == MSG_INSTRUMENT_DEF) {
-        err = read_instrument_def(buf, &msg);
-    } else if (type == MSG_LOG) {
-        err = read_log(buf, &msg);
+    } else if (object->hot == NULL) {
+        return message_view(type, fbs_root(buf), out);
     } else {
         msg.body = fbs_has_head(object->hot, buf) ? (const uint8_t *)buf + object->hot->head_bytes
                                                   : fbs_slot(fbs_root(buf), BODY_AT);
@@ -144,10 +176,11 @@ static err_t write_log(const msg_t *msg, void *buf, size_t cap, size_t *len)
 
 err_t message_write(const msg_t *msg, void *buf, size_t cap, size_t *len)
 {
-    const unsigned      type   = (unsigned)msg->type;
-    const fbs_object_t *object = fbs_union_object(&hwal_message_names, type <= 255 ? (uint8_t)type : 0);
-    if (object == NULL) {
-        return err_set(ERR_ARG, "message type %u is not known, limit %u", type, MSG_TYPE_COUNT - 1u);
+    const msg_type_t    type = msg->type;
+    const fbs_object_t *object;
+    const err_t         err = object_of(type, &object);
+    if (err != ERR_OK) {
+        return err;
     }
     if (type == MSG_BOOK_UPDATE) {
         return write_book_update(msg, buf, cap, len);

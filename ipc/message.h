@@ -20,6 +20,10 @@
  *   Cost     hot types as written here: a few ns; any other conforming buffer: O(fields) */
 err_t message_read(msg_type_t type, const void *buf, size_t len, msg_t *out);
 
+/* message_view: the same of a table inside a buffer that was verified as a whole (the value of Record.msg): what
+ * FlatBuffers cannot say is checked here. Errors as above. */
+err_t message_view(msg_type_t type, const void *table, msg_t *out);
+
 /* message_write: msg as a buffer at buf (8-aligned, cap bytes); *len is its length.
  *   Returns  ERR_OK; ERR_FULL (cap too small); ERR_ARG (type unknown), ERR_LIMIT (tail, text) with a sentence
  *   Cost     a copy of body and tail */

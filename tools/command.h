@@ -13,6 +13,19 @@ enum { EXIT_OK = 0, EXIT_FINDING = 1, EXIT_USAGE = 2, EXIT_NOT_RUNNING = 3, EXIT
 int command_replay(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_config(int argc, char **argv);
+int command_journal(int argc, char **argv);
+int command_status(int argc, char **argv);
+int command_tail(int argc, char **argv);
+int command_books(int argc, char **argv);
+int command_orders(int argc, char **argv);
+int command_positions(int argc, char **argv);
+int command_feeds(int argc, char **argv);
+int command_lat(int argc, char **argv);
+int command_top(int argc, char **argv);
+int command_kill(int argc, char **argv);
+int command_segments(int argc, char **argv);
+int command_postmortem(int argc, char **argv);
+int command_doctor(int argc, char **argv);
 
 /* command_error: "hwal COMMAND: text" on stderr (red where colours are wanted); returns code. */
 int command_error(const char *command, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4), cold));

@@ -9,6 +9,7 @@
 
 #include "adapters/venue.h"
 #include "core/types/decimal.h"
+#include "core/types/hash.h"
 #include "tools/strategy_spec.h"
 #include "tools/yaml_load.h"
 
@@ -19,6 +20,9 @@ typedef enum kind {
     KIND_CURRENCY, /* 1 to 8 of A-Z and digits */
     KIND_WHOLE,    /* an int64_t in the struct; every other kind stays text */
     KIND_POWER,    /* the same, a power of two */
+    KIND_PAGES,    /* the same, a multiple of 4096 */
+    KIND_WORD,     /* the same, written as one of the words, whose place it is */
+    KIND_PATH,     /* absolute, no "." or ".." in it, or "" */
     KIND_DECIMAL,  /* low to high */
     KIND_AMOUNT    /* above low, at most high */
 } kind_t;
@@ -31,6 +35,7 @@ typedef struct setting {
     int64_t     low, high;
     unsigned    places; /* of a decimal */
     const char *help;
+    const char *words; /* of KIND_WORD: "first second" */
 } setting_t;
 
 typedef struct section {
@@ -41,11 +46,17 @@ typedef struct section {
 } section_t;
 
 #define SETTINGS_MAX 17
+#define PATH_TEXT_MAX 200
+#define JOURNAL_FILES_MAX 200
 #define AMOUNT_MAX 900000000000
 #define MULT_MAX 1000000000000
-#define SET(type, key, ...)                                                                                            \
+#define SET(type, key, kind, fallback, low, high, places, help)                                                        \
     {                                                                                                                  \
-#key, offsetof(type, key), __VA_ARGS__                                                                         \
+#key, offsetof(type, key), kind, fallback, low, high, places, help, NULL                                       \
+    }
+#define WORD(type, key, fallback, help, words)                                                                         \
+    {                                                                                                                  \
+#key, offsetof(type, key), KIND_WORD, fallback, 0, 0, 0, help, words                                           \
     }
 #define AMOUNT(key, places, help) SET(config_risk_t, key, KIND_AMOUNT, NULL, 0, AMOUNT_MAX, places, help)
 #define SECTION(name, offset, settings)                                                                                \
@@ -75,13 +86,41 @@ static const setting_t venue_settings[] = {
 };
 static const setting_t market_settings[] = {
     SET(config_market_t, seed, KIND_WHOLE, "42", 0, INT64_MAX, 0, "of the generated market"),
-    SET(config_market_t, rate, KIND_WHOLE, "20000", 1, 1000000, 0, "market events a second of market time"),
+    SET(config_market_t, rate, KIND_WHOLE, "20000", 0, 1000000, 0, "market events a second of market time"),
     SET(config_market_t, seconds, KIND_WHOLE, "20", 1, 86400, 0, "of market time"),
     SET(config_market_t, instruments, KIND_WHOLE, "8", 1, 8, 0, "instruments of the generated market"),
+};
+static const setting_t journal_settings[] = {
+    SET(config_journal_t, dir, KIND_PATH, "", 0, PATH_TEXT_MAX, 0,
+        "journal, snapshots, state; empty = ~/.local/state/hwal/<instance>"),
+    SET(config_journal_t, max_bytes, KIND_WHOLE, "4294967296", 4 << 20, INT64_C(1) << 50, 0,
+        "of all journal files; at their end orders are denied with 154"),
+    SET(config_journal_t, file_bytes, KIND_PAGES, "67108864", 1 << 20, INT64_C(1) << 40, 0, "of one file"),
+    WORD(config_journal_t, durability, "process", "what an order waits for: the journal's ring, or the disk",
+         "process power"),
+    WORD(config_journal_t, start, "resume",
+         "go on with the journal that is there, or keep it as <dir>.old and begin anew", "resume new"),
+};
+static const setting_t rings_settings[] = {
+    SET(config_rings_t, md, KIND_POWER, "16384", 1024, 1 << 20, 0, "slots of a market data ring"),
+    SET(config_rings_t, exec, KIND_POWER, "8192", 1024, 1 << 20, 0, "of execution reports, engine's input"),
+    SET(config_rings_t, ord, KIND_POWER, "8192", 8192, 1 << 20, 0, "of requests to an adapter"),
+    SET(config_rings_t, jrn, KIND_POWER, "32768", 16384, 1 << 20, 0, "of records on their way to the journal"),
+    SET(config_rings_t, ev, KIND_POWER, "16384", 1024, 1 << 20, 0, "of what the engine decided, for everyone"),
+};
+static const setting_t run_settings[] = {
+    WORD(config_run_t, wait, "adaptive", "engine and adapters sleep when idle, or never", "adaptive spin"),
+    SET(config_run_t, engine_cpu, KIND_WHOLE, "-1", -1, 1023, 0, "the engine's own; -1 = any"),
+    SET(config_run_t, adapter_cpu, KIND_WHOLE, "-1", -1, 1023, 0, "the adapters'; -1 = any"),
+};
+static const setting_t capture_settings[] = {
+    SET(config_capture_t, speed, KIND_DECIMAL, "1", 0, 1000000, 3, "1 = as recorded, 0 = as fast as it goes"),
 };
 static const setting_t account_settings[] = {
     SET(config_account_t, currency, KIND_CURRENCY, NULL, 1, 8, 0, "each at most once"),
     SET(config_account_t, initial, KIND_AMOUNT, NULL, 0, AMOUNT_MAX, 4, "of the currency"),
+    SET(config_account_t, money_exp, KIND_WHOLE, "8", 0, 8, 0,
+        "decimals that the account counts in: those of its instruments (live; a replay takes the instruments' own)"),
 };
 static const setting_t risk_settings[] = {
     SET(config_risk_t, currency, KIND_CURRENCY, NULL, 1, 8, 0, "each at most once; amounts below are in it"),
@@ -117,12 +156,30 @@ static const setting_t instrument_settings[] = {
     SET(config_instrument_t, min_notional, KIND_TEXT, "", 0, 0, 0, ""),
 };
 
-enum { TOP, ENGINE, VENUE, MARKET, SINGLE_COUNT, ACCOUNTS = SINGLE_COUNT, RISK, INSTRUMENTS, SECTION_COUNT };
+enum { /* sections that are there once, then lists */
+       TOP,
+       ENGINE,
+       VENUE,
+       MARKET,
+       JOURNAL,
+       RINGS,
+       RUN,
+       CAPTURE,
+       SINGLE_COUNT,
+       ACCOUNTS = SINGLE_COUNT,
+       RISK,
+       INSTRUMENTS,
+       SECTION_COUNT
+};
 static const section_t sections[SECTION_COUNT] = {
     [TOP]         = SECTION("", 0, top_settings),
     [ENGINE]      = SECTION("engine", offsetof(config_t, engine), engine_settings),
     [VENUE]       = SECTION("venue", offsetof(config_t, venue), venue_settings),
     [MARKET]      = SECTION("market", offsetof(config_t, market), market_settings),
+    [JOURNAL]     = SECTION("journal", offsetof(config_t, journal), journal_settings),
+    [RINGS]       = SECTION("rings", offsetof(config_t, rings), rings_settings),
+    [RUN]         = SECTION("run", offsetof(config_t, run), run_settings),
+    [CAPTURE]     = SECTION("capture", offsetof(config_t, capture), capture_settings),
     [ACCOUNTS]    = SECTION("accounts", 0, account_settings),
     [RISK]        = SECTION("risk", 0, risk_settings),
     [INSTRUMENTS] = SECTION("instruments", 0, instrument_settings),
@@ -130,7 +187,9 @@ static const section_t sections[SECTION_COUNT] = {
 
 /* ---- the files as libcyaml reads them: every setting is text at its index in the table; NULL = not written ------ */
 typedef struct texts {
-    char *text[SETTINGS_MAX];
+    char    *text[SETTINGS_MAX];
+    char   **files; /* capture alone */
+    unsigned files_count;
 } texts_t;
 
 typedef struct config_file {
@@ -160,6 +219,10 @@ static const cyaml_schema_field_t config_fields[]   = {
       FIELD_SINGLE("engine", ENGINE),
       FIELD_SINGLE("venue", VENUE),
       FIELD_SINGLE("market", MARKET),
+      FIELD_SINGLE("journal", JOURNAL),
+      FIELD_SINGLE("rings", RINGS),
+      FIELD_SINGLE("run", RUN),
+      FIELD_SINGLE("capture", CAPTURE),
       CYAML_FIELD_SEQUENCE("accounts", OPT, config_file_t, accounts, &account_schema, 0, 64),
       CYAML_FIELD_SEQUENCE("strategies", OPT, config_file_t, strategies, &text_schema, 0, CONFIG_STRATEGIES_MAX),
       CYAML_FIELD_SEQUENCE("risk", OPT, config_file_t, risk, &risk_schema, 0, 64),
@@ -179,11 +242,21 @@ static void fields_fill(void)
         for (unsigned i = 0; i < sections[s].count; i++) {
             const setting_t   *setting = &sections[s].settings[i];
             const cyaml_flag_e flags   = setting->fallback ? OPT : CYAML_FLAG_POINTER;
+            const unsigned     len_max = setting->kind == KIND_PATH ? PATH_TEXT_MAX : 64;
             fields[s][i]               = (cyaml_schema_field_t){.key         = setting->key,
                                                                 .data_offset = (uint32_t)(i * sizeof(char *)),
-                                                                .value       = {CYAML_VALUE_STRING(flags, char, 0, 64)}};
+                                                                .value       = {CYAML_VALUE_STRING(flags, char, 0, len_max)}};
         }
     }
+    static const cyaml_schema_field_t files[] = {
+        CYAML_FIELD_SEQUENCE("files", OPT, texts_t, files, &text_schema, 0, 64)};
+    fields[CAPTURE][sections[CAPTURE].count] = files[0];
+}
+
+/* kept as a number; every other kind stays text */
+static bool is_whole(const setting_t *s)
+{
+    return s->kind == KIND_WHOLE || s->kind == KIND_POWER || s->kind == KIND_PAGES || s->kind == KIND_WORD;
 }
 
 /* ---- one value -------------------------------------------------------------------------------------------------- */
@@ -204,6 +277,77 @@ static bool places_parse(const char *text, unsigned places, unsigned *scale, int
     return err == ERR_OK;
 }
 
+/* The place of a word in "first second"; -1 = none of them. */
+static int64_t word_place(const char *words, const char *text)
+{
+    const size_t len   = strlen(text);
+    int64_t      place = 0;
+    for (const char *c = words; *c; place++) {
+        const size_t n = strcspn(c, " ");
+        if (n == len && memcmp(c, text, n) == 0) {
+            return place;
+        }
+        c += n + (c[n] == ' ');
+    }
+    return -1;
+}
+
+static const char *word_at(const char *words, int64_t place, char out[16])
+{
+    for (; place > 0; place--) {
+        words += strcspn(words, " ") + 1;
+    }
+    snprintf(out, 16, "%.*s", (int)strcspn(words, " "), words);
+    return out;
+}
+
+/* Absolute, and nothing in it leads back up: what is checked is what is opened. */
+static bool path_plain(const char *text)
+{
+    if (*text == '\0') {
+        return true;
+    }
+    if (*text != '/') {
+        return false;
+    }
+    for (const char *c = text; c; c = strchr(c + 1, '/')) {
+        const size_t n = strcspn(c + 1, "/");
+        if ((n == 1 && c[1] == '.') || (n == 2 && c[1] == '.' && c[2] == '.')) {
+            return false;
+        }
+    }
+    return strlen(text) <= PATH_TEXT_MAX;
+}
+
+static err_t whole_take(const setting_t *s, const char *name, const char *text, char *to)
+{
+    int64_t value = 0;
+    if (s->kind == KIND_WORD) {
+        value = word_place(s->words, text);
+        if (value < 0) {
+            return err_set(ERR_CONFIG, "%s is \"%s\", allowed is one of: %s", name, text, s->words);
+        }
+        memcpy(to, &value, sizeof value);
+        return ERR_OK;
+    }
+    if (!whole_parse(text, &value)) {
+        return err_set(ERR_CONFIG, "%s is \"%s\", which is no whole number; allowed are %" PRId64 " to %" PRId64, name,
+                       text, s->low, s->high);
+    }
+    if (value < s->low || value > s->high) {
+        return err_set(ERR_CONFIG, "%s is %" PRId64 ", allowed are %" PRId64 " to %" PRId64, name, value, s->low,
+                       s->high);
+    }
+    if (s->kind == KIND_POWER && (value & (value - 1))) {
+        return err_set(ERR_CONFIG, "%s is %" PRId64 ", which is no power of two", name, value);
+    }
+    if (s->kind == KIND_PAGES && value % 4096) {
+        return err_set(ERR_CONFIG, "%s is %" PRId64 ", which is no multiple of 4096", name, value);
+    }
+    memcpy(to, &value, sizeof value);
+    return ERR_OK;
+}
+
 /* Judge text and put it where it belongs in base. name: what the sentence calls it. */
 static err_t setting_take(const setting_t *s, const char *name, const char *text, void *base)
 {
@@ -212,20 +356,12 @@ static err_t setting_take(const setting_t *s, const char *name, const char *text
     char             *to        = (char *)base + s->offset;
     unsigned          scale     = 0;
     int64_t           value     = 0;
-    if (s->kind == KIND_WHOLE || s->kind == KIND_POWER) {
-        if (!whole_parse(text, &value)) {
-            return err_set(ERR_CONFIG, "%s is \"%s\", which is no whole number; allowed are %" PRId64 " to %" PRId64,
-                           name, text, s->low, s->high);
-        }
-        if (value < s->low || value > s->high) {
-            return err_set(ERR_CONFIG, "%s is %" PRId64 ", allowed are %" PRId64 " to %" PRId64, name, value, s->low,
-                           s->high);
-        }
-        if (s->kind == KIND_POWER && (value & (value - 1))) {
-            return err_set(ERR_CONFIG, "%s is %" PRId64 ", which is no power of two", name, value);
-        }
-        memcpy(to, &value, sizeof value);
-        return ERR_OK;
+    if (is_whole(s)) {
+        return whole_take(s, name, text, to);
+    }
+    if (s->kind == KIND_PATH && !path_plain(text)) {
+        return err_set(ERR_CONFIG, "%s is \"%s\", allowed is an absolute path without . and .. in it, at most %d bytes",
+                       name, text, PATH_TEXT_MAX);
     }
     if (s->kind == KIND_DECIMAL || s->kind == KIND_AMOUNT) {
         const bool    above  = s->kind == KIND_AMOUNT;
@@ -261,8 +397,9 @@ static err_t section_take(const section_t *section, const texts_t *texts, void *
         const char      *text = texts && texts->text[i] ? texts->text[i] : s->fallback;
         char             name[64];
         snprintf(name, sizeof name, "%s%s%s", section->name, *section->name ? "." : "", s->key);
-        *key            = s->key;
-        const err_t err = text && (*text || text != s->fallback) ? setting_take(s, name, text, base) : ERR_OK;
+        *key              = s->key;
+        const bool  given = text && (*text || text != s->fallback || s->kind == KIND_PATH);
+        const err_t err   = given ? setting_take(s, name, text, base) : ERR_OK;
         if (err) {
             return err;
         }
@@ -352,13 +489,28 @@ static err_t file_take(config_t *c, const char *file, const yaml_places_t *place
     err = list_take(file, places, &sections[ACCOUNTS], raw->accounts, raw->accounts_count, sizeof *c->accounts,
                     &accounts);
     err = err ? err : list_take(file, places, &sections[RISK], raw->risk, raw->risk_count, sizeof *c->risk, &risk);
-    c->accounts         = accounts;
-    c->accounts_count   = raw->accounts_count;
-    c->risk             = risk;
-    c->risk_count       = raw->risk_count;
-    c->strategies       = raw->strategies;
-    c->strategies_count = raw->strategies_count;
+    c->accounts            = accounts;
+    c->accounts_count      = raw->accounts_count;
+    c->risk                = risk;
+    c->risk_count          = raw->risk_count;
+    c->strategies          = raw->strategies;
+    c->capture.files       = raw->single[CAPTURE].files;
+    c->capture.files_count = raw->single[CAPTURE].files_count;
+    c->strategies_count    = raw->strategies_count;
     return err ? err : strategies_check(file, places, raw);
+}
+
+/* What one setting cannot say alone. */
+static err_t together_check(const config_t *c)
+{
+    const int64_t files = c->journal.max_bytes / c->journal.file_bytes;
+    if (files < 2 || files > JOURNAL_FILES_MAX) {
+        return err_set(ERR_CONFIG,
+                       "journal.max_bytes is %" PRId64 ", that is %" PRId64 " files of journal.file_bytes %" PRId64
+                       ", allowed are 2 to %d",
+                       c->journal.max_bytes, files, c->journal.file_bytes, JOURNAL_FILES_MAX);
+    }
+    return ERR_OK;
 }
 
 err_t config_load(const char *file, config_t **out)
@@ -376,12 +528,32 @@ err_t config_load(const char *file, config_t **out)
     for (char **variable = environ; !err && variable && *variable; variable++) {
         err = variable_take(c, *variable);
     }
+    err = err ? err : together_check(c);
     if (err) {
         config_free(c);
         return err;
     }
     *out = c;
     return ERR_OK;
+}
+
+err_t config_set(config_t *c, const char *section, const char *key, const char *text)
+{
+    for (unsigned i = 0; i < SINGLE_COUNT; i++) {
+        for (unsigned k = 0; strcmp(sections[i].name, section) == 0 && k < sections[i].count; k++) {
+            if (strcmp(sections[i].settings[k].key, key) == 0) {
+                return setting_take(&sections[i].settings[k], key, text, (char *)c + sections[i].offset);
+            }
+        }
+    }
+    return err_set(ERR_NOT_FOUND, "%s.%s: no such setting", section, key);
+}
+
+err_t config_strategies_check(const config_t *c)
+{
+    engine_strategy_cfg_t parsed[CONFIG_STRATEGIES_MAX];
+    uint32_t              index;
+    return strategy_specs_parse((const char *const *)c->strategies, c->strategies_count, parsed, &index);
 }
 
 void config_free(config_t *config)
@@ -552,21 +724,27 @@ static void section_print(const section_t *section, const char *first, const cha
     for (unsigned i = 0; i < section->count; i++) {
         const setting_t *s     = &section->settings[i];
         const char      *text  = s->fallback ? s->fallback : "...";
-        const bool       whole = s->kind == KIND_WHOLE || s->kind == KIND_POWER;
+        const bool       whole = is_whole(s);
         const char      *range = s->kind == KIND_NAME       ? " of letters, digits, - and _"
                                  : s->kind == KIND_CURRENCY ? " of A-Z and digits"
                                  : s->kind == KIND_POWER    ? ", power of two"
+                                 : s->kind == KIND_PAGES    ? ", a multiple of 4096"
                                                             : "";
-        char             number[32];
+        char             number[32], word[16];
         if (base && whole) {
             int64_t value;
             memcpy(&value, (const char *)base + s->offset, sizeof value);
             snprintf(number, sizeof number, "%" PRId64, value);
-            text = number;
+            text = s->kind == KIND_WORD ? word_at(s->words, value, word) : number;
         } else if (base) {
             memcpy(&text, (const char *)base + s->offset, sizeof text);
         }
         const char *quote = whole ? "" : "\"";
+        if (s->kind == KIND_WORD || s->kind == KIND_PATH) {
+            printf("%s%s: %s%s%s # %s: %s\n", i ? indent : first, s->key, quote, text, quote,
+                   s->kind == KIND_WORD ? s->words : "absolute path", s->help);
+            continue;
+        }
         printf("%s%s: %s%s%s # %s%" PRId64 " to %" PRId64 "%s: %s\n", i ? indent : first, s->key, quote, text, quote,
                s->kind == KIND_AMOUNT ? "above " : "", s->low, s->high, range, s->help);
     }
@@ -592,10 +770,67 @@ void config_print(const config_t *c)
         }
         section_print(&sections[i], indent, indent, (const char *)c + sections[i].offset);
     }
+    printf(c->capture.files_count ? "  files:\n" : "  # files: # none: the market is generated; else captures\n");
+    for (unsigned i = 0; i < c->capture.files_count; i++) {
+        printf("    - \"%s\"\n", c->capture.files[i]);
+    }
     list_print(&sections[ACCOUNTS], c->accounts, c->accounts_count, sizeof *c->accounts);
     printf(c->strategies_count ? "strategies:\n" : "# strategies: # none written; NAME or NAME:key=value,...\n");
     for (unsigned i = 0; i < c->strategies_count; i++) {
         printf("  - \"%s\"\n", c->strategies[i]);
     }
     list_print(&sections[RISK], c->risk, c->risk_count, sizeof *c->risk);
+}
+
+/* ---- what a journal belongs to ---------------------------------------------------------------------------------- */
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+    return text ? hash_bytes(hash, text, strlen(text) + 1) : hash_u64(hash, 0); /* the end parts the texts */
+}
+
+static uint64_t section_hash(uint64_t hash, const section_t *section, const void *base)
+{
+    for (unsigned i = 0; i < section->count; i++) {
+        const setting_t *s  = &section->settings[i];
+        const char      *at = (const char *)base + s->offset;
+        const char      *text;
+        if (section == &sections[ENGINE] && s->offset == offsetof(config_engine_t, epoch)) {
+            continue; /* rises with every life */
+        }
+        hash = hash_text(hash, s->key);
+        memcpy(&text, at, sizeof text);
+        hash = is_whole(s) ? hash_bytes(hash, at, sizeof(int64_t)) : hash_text(hash, text);
+    }
+    return hash;
+}
+
+uint64_t config_hash(const config_t *c)
+{
+    uint64_t hash = section_hash(0, &sections[ENGINE], &c->engine);
+    for (unsigned i = 0; i < c->accounts_count; i++) {
+        hash = section_hash(hash, &sections[ACCOUNTS], &c->accounts[i]);
+    }
+    for (unsigned i = 0; i < c->risk_count; i++) {
+        hash = section_hash(hash, &sections[RISK], &c->risk[i]);
+    }
+    for (unsigned i = 0; i < c->strategies_count; i++) {
+        hash = hash_text(hash, c->strategies[i]);
+    }
+    return hash;
+}
+
+err_t config_state_dir(const config_t *c, char *out, size_t cap)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    int         n;
+    if (*c->journal.dir) {
+        n = snprintf(out, cap, "%s", c->journal.dir);
+    } else if (state && *state == '/') {
+        n = snprintf(out, cap, "%s/hwal/%s", state, c->instance);
+    } else if (home && *home == '/') {
+        n = snprintf(out, cap, "%s/.local/state/hwal/%s", home, c->instance);
+    } else {
+        return err_set(ERR_CONFIG, "journal.dir is empty, and there is no XDG_STATE_HOME and no HOME to put it in");
+    }
+    return (size_t)n < cap ? ERR_OK : err_set(ERR_CONFIG, "journal.dir: longer than %zu bytes", cap - 1);
 }

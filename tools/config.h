@@ -16,70 +16,7 @@
 
 #include "core/ref/instrument.h"
 #include "core/types/err.h"
-
-#define CONFIG_STRATEGIES_MAX 16u
-#define CONFIG_INSTRUMENTS_MAX 10000u
-
-typedef struct config_account {
-    char *currency;
-    char *initial; /* decimal, at most 4 places */
-} config_account_t;
-
-typedef struct config_risk { /* one limit set a currency; amounts in it, decimal text */
-    char   *currency;
-    char   *max_order_value;
-    char   *max_position_value; /* becomes max_long = max_short of each instrument at its first price */
-    char   *max_open_value;
-    char   *max_gross;
-    char   *max_net;
-    char   *max_day_loss;
-    char   *max_drawdown;
-    int64_t collar_bps;
-    int64_t far_bps;
-    int64_t max_spread_bps;
-    int64_t max_md_age_ms;
-    int64_t max_open_orders_instrument;
-    int64_t max_open_orders_account;
-    int64_t orders_per_s;
-    int64_t messages_per_s;
-    int64_t concentration_bps;
-} config_risk_t;
-
-typedef struct config_venue { /* the simulated venue */
-    int64_t     place_us;     /* latency from our decision to the venue, on the clock of the feed */
-    int64_t     cancel_us;
-    int64_t     report_us;
-    const char *maker_fee_bps; /* decimal; negative = rebate */
-    const char *taker_fee_bps;
-} config_venue_t;
-
-typedef struct config_market { /* the generated market of `hwal run` */
-    int64_t seed;
-    int64_t rate;    /* market events a second of market time */
-    int64_t seconds; /* of market time */
-    int64_t instruments;
-} config_market_t;
-
-typedef struct config_engine {
-    int64_t epoch;
-    int64_t orders_max;
-    int64_t book_window_ticks;
-    int64_t book_far_levels;
-} config_engine_t;
-
-typedef struct config {
-    const char       *instance; /* 1 to 32 of letters, digits, - and _ */
-    config_engine_t   engine;
-    config_account_t *accounts;
-    unsigned          accounts_count;
-    char            **strategies; /* "name" or "name:key=value,key=value" */
-    unsigned          strategies_count;
-    config_risk_t    *risk;
-    unsigned          risk_count;
-    config_venue_t    venue;
-    config_market_t   market;
-    void             *file; /* what libcyaml allocated; the pointers above lead into it */
-} config_t;
+#include "ipc/settings.h"
 
 typedef struct config_instrument { /* one entry of instruments.yaml */
     char   *venue;
@@ -107,6 +44,11 @@ typedef struct config_instruments {
 err_t config_load(const char *file, config_t **out);
 void  config_free(config_t *config);
 
+/* config_set: one setting by its section ("" = top level) and key, judged as one of the environment is; text is kept, not
+ * copied. config_strategies_check: after config->strategies was replaced. */
+err_t config_set(config_t *config, const char *section, const char *key, const char *text);
+err_t config_strategies_check(const config_t *config);
+
 /* config_instruments_load: as config_load. Every entry is one that config_instrument takes, none is there twice. */
 err_t config_instruments_load(const char *file, config_instruments_t **out);
 void  config_instruments_free(config_instruments_t *list);
@@ -120,3 +62,11 @@ err_t config_instrument(const config_instrument_t *entry, uint16_t venue_id, ins
 
 /* config_print: every setting in force with its range and meaning, as YAML that config_load takes, to stdout. */
 void config_print(const config_t *config);
+
+/* config_hash: of everything that an engine is built from and that its journal depends on: engine, accounts, risk,
+ * strategies. Two configurations with the same hash may continue each other's journal. */
+uint64_t config_hash(const config_t *config);
+
+/* config_state_dir: the instance's durable directory (journal.dir or its default), without making it. ERR_CONFIG when
+ * there is neither a setting nor a home. */
+err_t config_state_dir(const config_t *config, char *out, size_t cap);

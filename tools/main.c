@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "bench/bench.h"
+#include "ipc/version.h"
 #include "tools/command.h"
-#include "tools/version.h"
 
 static const struct {
     const char *name;
@@ -13,6 +13,19 @@ static const struct {
 } commands[] = {
     {"run", command_run, "trade a generated market with the built-in venue and print a summary"},
     {"replay", command_replay, "feed recorded captures through book, strategy, risk and a simulated venue"},
+    {"status", command_status, "state of a live instance: roles, rings, journal, kill words"},
+    {"top", command_top, "its screens, redrawn: overview, ladder, blotter, positions"},
+    {"tail", command_tail, "its newest events, and what follows"},
+    {"books", command_books, "its order books"},
+    {"orders", command_orders, "its open orders"},
+    {"positions", command_positions, "its accounts, positions, profit and loss"},
+    {"feeds", command_feeds, "its market data: health, age, rates, losses"},
+    {"lat", command_lat, "its latencies"},
+    {"kill", command_kill, "stop trading in a scope: global, tenant, account, strategy, instrument, venue"},
+    {"postmortem", command_postmortem, "what an instance left, dead or alive"},
+    {"segments", command_segments, "shared memory: list it, remove what the dead left"},
+    {"doctor", command_doctor, "what this machine gives, and what it withholds"},
+    {"journal", command_journal, "print, verify or compare journals"},
     {"config", command_config, "check a configuration file, or show the settings in force"},
     {"bench", bench_main, "measure: books, risk, the path from captured line to order"},
 };
@@ -23,7 +36,7 @@ static int usage(FILE *to)
     fprintf(to, "hwal %s (%s, %s): low-latency in-memory trading engine\n\nusage: hwal COMMAND [OPTIONS]\n\n",
             HWAL_VERSION, version_build_id(), version_profile());
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
     }
     fprintf(to, "\n  hwal COMMAND --help shows options and examples; hwal --version the build.\n");
     return to == stdout ? EXIT_OK : EXIT_USAGE;

@@ -6,12 +6,7 @@
 #include <string.h>
 #include <x86intrin.h>
 
-#include "core/types/decimal.h"
-#include "tools/strategy_spec.h"
-
-#define TENANT_ID 1u
 #define TICK_NS (100 * NS_PER_MS)
-#define STALE_NS (2 * NS_PER_S)
 #define DELAY_DEPTH 65536u
 #define SESSION_ID 1u /* high half of the simulated venue's ids */
 
@@ -38,188 +33,6 @@ void offline_close(offline_t *run)
     while (run->memory_count) {
         free(run->memory[--run->memory_count]);
     }
-}
-
-/* ---- accounts and limits ----------------------------------------------------------------------------------------- */
-static err_t amount(const char *text, int32_t exp, int64_t *out)
-{
-    const err_t err = decimal_parse(text, strlen(text), (unsigned)exp, out);
-    return err ? err_set(ERR_CONFIG, "\"%s\" is no amount with at most %d decimals", text, exp) : ERR_OK;
-}
-
-static err_t account_define(offline_t *run, const instrument_t *ins)
-{
-    const uint64_t ccy = ins->def.settle_ccy;
-    char           name[9];
-    ccy_text(ccy, name);
-    for (uint32_t i = 1; i <= run->account_count; i++) {
-        if (run->accounts[i].ccy == ccy) {
-            return run->accounts[i].money_exp == ins->def.money_exp
-                       ? ERR_OK
-                       : err_set(ERR_CONFIG, "%s: money_exp %d, but %s has %d already", ins->symbol, ins->def.money_exp,
-                                 name, run->accounts[i].money_exp);
-        }
-    }
-    if (run->account_count == OFFLINE_ACCOUNTS_MAX) {
-        return err_set(ERR_LIMIT, "more than %u settlement currencies", OFFLINE_ACCOUNTS_MAX);
-    }
-    offline_account_t *a = &run->accounts[++run->account_count];
-    *a                   = (offline_account_t){.ccy = ccy, .money_exp = ins->def.money_exp};
-    a->initial           = (ins->def.kind == INSTRUMENT_INVERSE ? 10 : 100000) * pow10_i64((unsigned)a->money_exp);
-    const config_t *c    = run->config;
-    err_t           err  = ERR_OK;
-    for (unsigned i = 0; !err && i < c->accounts_count; i++) {
-        if (ccy_pack(c->accounts[i].currency) == ccy) {
-            err = amount(c->accounts[i].initial, a->money_exp, &a->initial);
-        }
-    }
-    a->order_value    = a->initial / 4;
-    a->position_value = a->initial;
-    a->open_value = a->gross = a->net = a->initial <= INT64_MAX / 4 ? a->initial * 4 : INT64_MAX;
-    a->day_loss                       = a->initial / 10;
-    a->drawdown                       = a->initial / 5;
-    for (unsigned i = 0; !err && i < c->risk_count; i++) {
-        const config_risk_t *r = &c->risk[i];
-        if (ccy_pack(r->currency) != ccy) {
-            continue;
-        }
-        a->risk = r;
-        const struct {
-            const char *text;
-            int64_t    *out;
-        } rows[] = {{r->max_order_value, &a->order_value},
-                    {r->max_position_value, &a->position_value},
-                    {r->max_open_value, &a->open_value},
-                    {r->max_gross, &a->gross},
-                    {r->max_net, &a->net},
-                    {r->max_day_loss, &a->day_loss},
-                    {r->max_drawdown, &a->drawdown}};
-        for (size_t k = 0; !err && k < sizeof rows / sizeof rows[0]; k++) {
-            err = amount(rows[k].text, a->money_exp, rows[k].out);
-        }
-    }
-    return err ? err_wrap(err, "account %s", name) : ERR_OK;
-}
-
-static void rates(const offline_account_t *a, risk_limits_t *limits)
-{
-    if (a && a->risk) {
-        limits->rate_n = a->risk->orders_per_s;
-        limits->msg_n  = a->risk->messages_per_s;
-    }
-}
-
-/* What can be limited before a price is known. */
-static err_t limits_open(offline_t *run)
-{
-    risk_t       *risk = engine_risk(run->engine);
-    risk_limits_t limits;
-    err_t         err = ERR_OK;
-    for (uint32_t i = 1; !err && i <= run->account_count; i++) {
-        const offline_account_t *a = &run->accounts[i];
-        err                        = engine_account_open(run->engine, i, a->ccy, (int8_t)a->money_exp, a->initial);
-        if (err) {
-            return err;
-        }
-        risk_limits_default(SCOPE_ACCOUNT, &limits);
-        limits.max_value         = a->order_value;
-        limits.max_gross         = a->gross;
-        limits.max_net           = a->net;
-        limits.max_open_value    = a->open_value;
-        limits.max_day_loss      = a->day_loss;
-        limits.max_realised_loss = a->day_loss;
-        limits.max_drawdown      = a->drawdown;
-        limits.value_w_max       = INT64_MAX / 4; /* no bar of its own: rates and open value bound it */
-        if (a->risk) {
-            limits.max_open_orders  = a->risk->max_open_orders_account;
-            limits.concentration_bp = a->risk->concentration_bps;
-        }
-        rates(a, &limits);
-        err = risk_limits_set(risk, SCOPE_ACCOUNT, i, 0, &limits);
-    }
-    for (uint32_t i = 1; !err && i <= run->strategy_count; i++) {
-        risk_limits_default(SCOPE_STRATEGY, &limits);
-        err = risk_limits_set(risk, SCOPE_STRATEGY, i, 0, &limits);
-    }
-    return err;
-}
-
-/* Quantity whose value at px is at most value; every kind is linear in quantity. */
-static int64_t quantity_of(const instrument_t *ins, int64_t value, int64_t px)
-{
-    int64_t       one, qty;
-    const int64_t unit = pow10_i64((unsigned)ins->def.qty_exp);
-    if (!instrument_notional(ins, px, unit, &one) || one <= 0 || !fit_i64(mul_i64(value, unit) / one, &qty)) {
-        return 0;
-    }
-    return qty;
-}
-
-static err_t limits_at_price(offline_t *run, uint32_t id, int64_t px)
-{
-    const instrument_t *ins     = engine_instrument(run->engine, id);
-    risk_t             *risk    = engine_risk(run->engine);
-    uint32_t            account = 1;
-    risk_limits_t       limits;
-    while (run->accounts[account].ccy != ins->def.settle_ccy) {
-        account++; /* every instrument's currency has an account: account_define */
-    }
-    const offline_account_t *a            = &run->accounts[account];
-    const int64_t            order_qty    = quantity_of(ins, a->order_value, px);
-    const int64_t            position_qty = quantity_of(ins, a->position_value, px);
-    risk_limits_default(SCOPE_INSTRUMENT, &limits);
-    limits.max_qty   = order_qty;
-    limits.max_value = a->order_value;
-    if (a->risk) {
-        limits.max_md_age_ns = a->risk->max_md_age_ms * NS_PER_MS;
-        limits.max_spread_bp = a->risk->max_spread_bps;
-        limits.collar_bp     = a->risk->collar_bps;
-        limits.far_bp        = a->risk->far_bps;
-    }
-    err_t err = risk_limits_set(risk, SCOPE_INSTRUMENT, id, 0, &limits);
-    if (!err) {
-        risk_limits_default(SCOPE_ACCOUNT_INSTRUMENT, &limits);
-        limits.max_qty  = order_qty;
-        limits.max_long = limits.max_short = position_qty;
-        if (a->risk) {
-            limits.max_open_orders = a->risk->max_open_orders_instrument;
-        }
-        err = risk_limits_set(risk, SCOPE_ACCOUNT_INSTRUMENT, account, id, &limits);
-    }
-    for (uint32_t s = 1; !err && s <= run->strategy_count; s++) {
-        risk_limits_default(SCOPE_STRATEGY_INSTRUMENT, &limits);
-        limits.max_long = limits.max_short = position_qty;
-        err                                = risk_limits_set(risk, SCOPE_STRATEGY_INSTRUMENT, s, id, &limits);
-    }
-    run->limited[id] = true;
-    return err;
-}
-
-/* ---- strategies: each once in every account ---------------------------------------------------------------------- */
-static err_t strategies_define(offline_t *run, engine_cfg_t *cfg, char *const *specs, uint32_t count)
-{
-    static const char *const samples[] = {"market_maker", "sma_cross"};
-    engine_strategy_cfg_t    parsed[CONFIG_STRATEGIES_MAX];
-    const char *const       *list = (const char *const *)specs;
-    if (count == 0 && run->config->strategies_count) {
-        list  = (const char *const *)run->config->strategies;
-        count = run->config->strategies_count;
-    } else if (count == 0) {
-        list  = samples;
-        count = 2;
-    }
-    const err_t err = strategy_specs_parse(list, count, parsed, &count);
-    for (uint32_t i = 0; !err && i < count; i++) {
-        for (uint32_t a = 1; a <= run->account_count; a++) {
-            if (cfg->strategy_count == ENGINE_STRATEGIES_MAX) {
-                return err_set(ERR_CONFIG, "more than %u strategies times accounts", ENGINE_STRATEGIES_MAX);
-            }
-            parsed[i].cfg.account_id               = a;
-            cfg->strategies[cfg->strategy_count++] = parsed[i];
-        }
-    }
-    run->strategy_count = cfg->strategy_count;
-    return err;
 }
 
 /* ---- messages ---------------------------------------------------------------------------------------------------- */
@@ -284,6 +97,15 @@ static err_t apply(offline_t *run, msg_type_t type, const void *body)
     return err ? err : outputs(run);
 }
 
+/* A record of set-up; no tape holds it, for it comes again with the market message that called for it. */
+static err_t set_up(void *ctx, const msg_t *msg)
+{
+    offline_t  *run = ctx;
+    const now_t now = {.mono_ns = run->now_ns, .utc_ns = run->now_ns};
+    const err_t err = engine_apply(run->engine, now, msg, &run->out);
+    return err ? err : outputs(run);
+}
+
 static err_t reports_home(offline_t *run)
 {
     for (uint32_t i = 0; i < run->reports.count; i++) {
@@ -304,7 +126,9 @@ err_t offline_to_engine(offline_t *run, const msg_t *msg)
         const book_update_t *upd    = msg->body;
         const level_t       *levels = msg->tail;
         if (!run->limited[upd->instrument_id] && msg->tail_count && (upd->flags & BOOK_FLAG_SNAPSHOT)) {
-            const err_t err = limits_at_price(run, upd->instrument_id, levels[0].px);
+            const instrument_t *ins          = engine_instrument(run->engine, upd->instrument_id);
+            const err_t         err          = setup_price(&run->setup, ins, levels[0].px, set_up, run);
+            run->limited[upd->instrument_id] = true;
             if (err) {
                 return err;
             }
@@ -422,21 +246,12 @@ err_t offline_end(offline_t *run)
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 static err_t engine_open(offline_t *run, uint32_t count, char *const *strategies, uint32_t strategy_count)
 {
-    const config_t *c   = run->config;
-    engine_cfg_t    cfg = {.epoch           = (uint32_t)c->engine.epoch,
-                           .tenant_id       = TENANT_ID,
-                           .instruments_max = count,
-                           .accounts_max    = run->account_count,
-                           .orders_max      = (uint32_t)c->engine.orders_max,
-                           .fills_max       = (uint32_t)c->engine.orders_max,
-                           .stale_ns        = STALE_NS,
-                           .book            = {.window_ticks = (uint32_t)c->engine.book_window_ticks,
-                                               .far_slots    = (uint32_t)c->engine.book_far_levels}};
-    risk_cfg_default(&cfg.risk);
-    const err_t err = strategies_define(run, &cfg, strategies, strategy_count);
+    engine_cfg_t cfg;
+    const err_t  err = setup_engine_cfg(&run->setup, count, strategies, strategy_count, &cfg);
     if (err) {
         return err;
     }
+    cfg.epoch    = (uint32_t)run->config->engine.epoch; /* one life: no BOOT is needed */
     void *mem    = take(run, engine_align(), engine_footprint(&cfg));
     void *handle = mem && engine_new(mem, &cfg) ? take(run, 64, engine_handle_size()) : NULL;
     run->engine  = handle ? engine_join(handle, mem) : NULL;
@@ -444,17 +259,17 @@ static err_t engine_open(offline_t *run, uint32_t count, char *const *strategies
     return run->engine && run->out.buf ? ERR_OK : ERR_CONFIG;
 }
 
-static err_t control(offline_t *run, control_kind_t kind, scope_t scope, uint32_t id, int64_t value)
+static err_t control(offline_t *run, control_kind_t kind, uint32_t venue_id, int64_t value)
 {
-    const control_t record = {.kind = (uint8_t)kind, .scope_type = (uint8_t)scope, .scope_id = id, .value = value};
-    return apply(run, MSG_CONTROL, &record);
+    const control_t record = {.kind = (uint8_t)kind, .scope_type = SCOPE_VENUE, .scope_id = venue_id, .value = value};
+    return set_up(run, &(msg_t){.type = MSG_CONTROL, .body = &record});
 }
 
+/* Links come up before there is an account: between an engine and a venue of one process nothing is to be reconciled.
+ */
 static err_t instruments_open(offline_t *run, const instrument_t *ins, uint32_t count)
 {
-    err_t err =
-        control(run, CONTROL_JOURNAL, SCOPE_GLOBAL, 0, 1); /* offline runs keep none: the input is the journal */
-    err = err ? err : control(run, CONTROL_CLOCK, SCOPE_GLOBAL, 0, 1);
+    err_t err = ERR_OK;
     for (uint32_t i = 0; !err && i < count; i++) {
         const msg_t    def   = {.type       = MSG_INSTRUMENT_DEF,
                                 .body       = &ins[i].def,
@@ -462,18 +277,15 @@ static err_t instruments_open(offline_t *run, const instrument_t *ins, uint32_t 
                                 .tail_count = ins[i].band_count,
                                 .text       = ins[i].symbol};
         const uint32_t venue = ins[i].def.venue_id;
-        risk_limits_t  limits;
-        err = engine_apply(run->engine, (now_t){0}, &def, &run->out);
-        err = err ? err : control(run, CONTROL_VENUE_LINK, SCOPE_VENUE, venue, 1);
-        err = err ? err : control(run, CONTROL_SESSION, SCOPE_VENUE, venue, SESSION_OPEN);
-        risk_limits_default(SCOPE_VENUE, &limits);
-        limits.rate_n = limits.msg_n = limits.cancel_n = 1024; /* an account's own limits bind first */
-        err = err ? err : risk_limits_set(engine_risk(run->engine), SCOPE_VENUE, venue, 0, &limits);
+        err                  = set_up(run, &def);
+        err                  = err ? err : control(run, CONTROL_VENUE_LINK, venue, 1);
+        err                  = err ? err : control(run, CONTROL_SESSION, venue, SESSION_OPEN);
+        err                  = err ? err : setup_instrument(&run->setup, &ins[i], set_up, run);
         if (!err && run->venue) {
             err = sim_venue_instrument(run->venue, &ins[i], &run->fee);
         }
     }
-    return err;
+    return err ? err : setup_open(&run->setup, set_up, run);
 }
 
 static err_t venue_open(offline_t *run, uint32_t count, const flow_cfg_t *flow_cfg)
@@ -508,8 +320,9 @@ static err_t open_all(offline_t *run, const instrument_t *ins, uint32_t count, c
     static instrument_t generated[FLOW_INSTRUMENTS];
     err_t               err;
     int64_t             maker, taker; /* basis points with 4 decimals are 10^-8 */
-    if ((err = amount(run->config->venue.maker_fee_bps, 4, &maker)) ||
-        (err = amount(run->config->venue.taker_fee_bps, 4, &taker))) {
+    if ((err = setup_begin(&run->setup, run->config)) ||
+        (err = setup_amount(run->config->venue.maker_fee_bps, 4, &maker)) ||
+        (err = setup_amount(run->config->venue.taker_fee_bps, 4, &taker))) {
         return err;
     }
     run->fee = (fee_cfg_t){.maker_rate_e8 = maker, .taker_rate_e8 = taker};
@@ -532,12 +345,12 @@ static err_t open_all(offline_t *run, const instrument_t *ins, uint32_t count, c
         return err_set(ERR_CONFIG, "no instrument");
     }
     for (uint32_t i = 0; i < count; i++) {
-        if ((err = account_define(run, &ins[i]))) {
+        if ((err = setup_currency(&run->setup, &ins[i]))) {
             return err;
         }
     }
     if ((err = venue_open(run, count, flow_cfg)) || (err = engine_open(run, count, strategies, strategy_count)) ||
-        (err = instruments_open(run, ins, count)) || (err = limits_open(run))) {
+        (err = instruments_open(run, ins, count))) {
         return err;
     }
     return run->flow ? generated_market(run) : ERR_OK;

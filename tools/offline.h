@@ -1,5 +1,5 @@
-/* offline: engine and simulated venue in one process, on the clock of the data: what `hwal replay` and `hwal run`
- * share.
+/* offline: engine and simulated venue in one process, on the clock of the data: `hwal replay`, of
+ * recorded captures or of a generated market.
  *
  *                                 ┌── delay: report ◀── exec reports ──┐
  *   market data ─▶ offline_begin  │                                    │
@@ -30,9 +30,9 @@
 #include "core/types/err.h"
 #include "ipc/histogram.h"
 #include "tools/config.h"
+#include "tools/setup.h"
 
 #define OFFLINE_INSTRUMENTS_MAX 64u
-#define OFFLINE_ACCOUNTS_MAX 16u
 #define OFFLINE_CODES 300u
 
 typedef struct offline_counts {
@@ -48,35 +48,25 @@ typedef struct offline_counts {
     uint64_t alarms_by_kind[ALARM_KIND_COUNT];
 } offline_counts_t;
 
-typedef struct offline_account { /* amounts in money of ccy */
-    uint64_t             ccy;
-    int32_t              money_exp;
-    uint32_t             reserved;
-    int64_t              initial, order_value, position_value, open_value, gross, net, day_loss, drawdown;
-    const config_risk_t *risk; /* rates and percentages; NULL = defaults of the risk gate */
-} offline_account_t;
-
 typedef struct offline {
-    engine_t         *engine;
-    sim_venue_t      *venue; /* recorded market, or NULL   */
-    flow_t           *flow;  /* generated market, or NULL  */
-    delay_t          *delay;
-    engine_out_t      out;
-    exec_out_t        reports;
-    offline_counts_t  counts;
-    int64_t           next_tick_ns;
-    int64_t           now_ns;
-    bool              acted; /* an order action left since offline_begin */
-    fee_cfg_t         fee;
-    const config_t   *config;
-    uint64_t          bytes;
-    histogram_t      *decide; /* TSC ticks: market message in to its last output record out, when an order came of it */
-    histogram_t      *event;  /* TSC ticks: every market message */
-    uint32_t          account_count;
-    uint32_t          strategy_count;
-    offline_account_t accounts[OFFLINE_ACCOUNTS_MAX + 1];   /* by id, from 1 */
-    bool              limited[OFFLINE_INSTRUMENTS_MAX + 1]; /* instruments whose quantity limits were set */
-    uint64_t          trades[OFFLINE_INSTRUMENTS_MAX + 1];  /* market trades given to the engine */
+    engine_t        *engine;
+    sim_venue_t     *venue; /* recorded market, or NULL   */
+    flow_t          *flow;  /* generated market, or NULL  */
+    delay_t         *delay;
+    engine_out_t     out;
+    exec_out_t       reports;
+    offline_counts_t counts;
+    int64_t          next_tick_ns;
+    int64_t          now_ns;
+    bool             acted; /* an order action left since offline_begin */
+    fee_cfg_t        fee;
+    const config_t  *config;
+    uint64_t         bytes;
+    histogram_t     *decide; /* TSC ticks: market message in to its last output record out, when an order came of it */
+    histogram_t     *event;  /* TSC ticks: every market message */
+    setup_t          setup;
+    bool             limited[OFFLINE_INSTRUMENTS_MAX + 1]; /* instruments whose quantity limits were set */
+    uint64_t         trades[OFFLINE_INSTRUMENTS_MAX + 1];  /* market trades given to the engine */
     void (*tape)(void *ctx, int64_t now_ns, msg_type_t type,
                  const void *body); /* told each input that is no market data */
     void    *tape_ctx;

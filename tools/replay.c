@@ -1,5 +1,6 @@
-/* hwal replay: recorded captures through the same core as live trading. One price can be followed here in order:
- * capture_next (a line) -> decode (text to integers) -> on_market -> offline_market (venue, engine, orders). */
+/* hwal replay: recorded captures, or a generated market, through the same core as live trading. One price can be
+ * followed here in order: capture_next (a line) -> decode (text to integers) -> slot_commit -> offline_market (venue,
+ * engine, orders). */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,14 +12,16 @@
 #include "adapters/capture/capture.h"
 #include "adapters/venue.h"
 #include "core/types/decimal.h"
+#include "tools/capture_def.h"
 #include "tools/command.h"
 #include "tools/config.h"
+#include "tools/generated.h"
 #include "tools/offline.h"
 #include "tools/oracle.h"
 #include "tools/summary.h"
+#include "tools/verify.h"
 
 #define REPLAY_ERRORS_MAX 20u /* sentences kept; all are counted */
-#define KINDS 4               /* instrument_kind_t, NONE included */
 
 typedef struct replay_feed {
     summary_feed_t summary;
@@ -35,6 +38,8 @@ typedef struct replay {
     uint8_t      market; /* forced kind, 0 = as it looks */
     double       speed;  /* 0 = as fast as possible */
     bool         check, json, quiet;
+    bool         generate;
+    int64_t      seconds, rate, seed; /* of the generated market; -1: as configured */
     char *const *files;
     uint32_t     file_count;
     /* state */
@@ -42,9 +47,8 @@ typedef struct replay {
     config_instruments_t *listed;
     offline_t             run;
     const venue_codec_t  *venue;
-    void                 *codec[KINDS];
-    uint8_t               file_kind[CAPTURE_FILES_MAX];
-    uint32_t              file_instrument[CAPTURE_FILES_MAX]; /* 0 = more than one symbol in it */
+    capture_def_t         def;
+    void                 *codec[CAPTURE_KINDS];
     replay_feed_t         feeds[OFFLINE_INSTRUMENTS_MAX];
     uint32_t              feed_count;
     md_buf_t              slot;
@@ -55,25 +59,16 @@ typedef struct replay {
     uint64_t              compressed_total;
 } replay_t;
 
-/* A market of the venue is a venue of its own for us: its link, session and sequence stand alone. Its id is its kind.
- */
-static const char *const market_names[KINDS] = {"?", "spot", "usdm", "coinm"};
-
-static uint8_t market_find(const char *name)
-{
-    uint8_t kind = KINDS - 1;
-    while (kind && strcmp(name, market_names[kind]) != 0) {
-        kind--;
-    }
-    return kind;
-}
-
 static void usage(void)
 {
-    fputs("usage: hwal replay FILE... [OPTIONS]\n\n"
+    fputs("usage: hwal replay FILE... [OPTIONS]\n"
+          "       hwal replay --generate [OPTIONS]\n"
+          "       hwal replay --verify [--instance NAME | --dir DIR] (see --verify --help)\n\n"
           "Replay recorded captures (lines of `<receive ns> <JSON>`, gzip or plain) through order book, strategies, "
           "risk and\n"
-          "a simulated venue. Several files are one stream, merged by receive time.\n\n"
+          "a simulated venue. Several files are one stream, merged by receive time. With --generate a seeded market "
+          "instead,\n"
+          "the same to the byte each time.\n\n"
           "  --strategy SPEC    name or name:key=value,... ; may be repeated (default: those of the configuration,\n"
           "                     else market_maker and sma_cross; `none` for none)\n"
           "  --config FILE      settings (see `hwal config show`)\n"
@@ -81,32 +76,89 @@ static void usage(void)
           "  --market KIND      spot, usdm or coinm; default: what the messages look like\n"
           "  --speed N          N times the recorded pace; 1 = recorded pace; max = as fast as possible (default)\n"
           "  --check            compare the book with the venue's best quotes after every diff\n"
+          "  --generate         a generated market (default settings: configs/demo.yaml)\n"
+          "  --seconds N        of its time; --rate N: its events a second; --seed N\n"
           "  --json             one JSON object on stdout\n"
           "  --quiet            no progress on the terminal\n\n"
           "Exit code: 0 ok; 1 the data has faults (they are named) ; 2 usage.\n\n"
           "examples:\n"
           "  hwal replay btcusdt_20240808.gz btcusdt_20240809.gz --check\n"
           "  hwal replay btcusdt_20240808.gz --strategy market_maker:notional=5000 --json | jq .pnl\n"
-          "  hwal replay btcusdt_20240808.gz --speed 10\n",
+          "  hwal replay btcusdt_20240808.gz --speed 10\n"
+          "  hwal replay --generate --seconds 60 --rate 50000 --seed 7 --json | jq .pnl\n",
           stdout);
+}
+
+/* The whole number of --name, which getopt holds; false when it is none, and that was said. */
+static bool number(const char *name, int64_t low, int64_t high, int64_t *out)
+{
+    const bool good = decimal_parse(optarg, strlen(optarg), 0, out) == ERR_OK && *out >= low && *out <= high;
+    if (!good) {
+        command_error("replay", EXIT_USAGE, "--%s \"%s\" is no whole number from %" PRId64 " to %" PRId64, name, optarg,
+                      low, high);
+    }
+    return good;
+}
+
+/* Options that go with one kind of market only. */
+static int options_fit(const replay_t *r)
+{
+    const bool generated = r->seconds >= 0 || r->rate >= 0 || r->seed >= 0;
+    const bool recorded  = r->instruments_file || r->market || r->speed > 0 || r->check;
+    if (r->generate) {
+        if (r->file_count) {
+            return command_error("replay", EXIT_USAGE, "\"%s\": --generate makes its own market", r->files[0]);
+        }
+        return recorded ? command_error("replay", EXIT_USAGE,
+                                        "--instruments, --market, --speed and --check go with capture files only")
+                        : EXIT_OK;
+    }
+    if (generated) {
+        return command_error("replay", EXIT_USAGE, "--seconds, --rate and --seed go with --generate only");
+    }
+    if (r->file_count == 0) {
+        return command_error("replay", EXIT_USAGE, "no capture file given, and no --generate (--help shows examples)");
+    }
+    return r->file_count <= CAPTURE_FILES_MAX
+               ? EXIT_OK
+               : command_error("replay", EXIT_USAGE, "%u files, at most %u are one stream", r->file_count,
+                               CAPTURE_FILES_MAX);
 }
 
 static int options(replay_t *r, int argc, char **argv)
 {
-    enum { OPT_STRATEGY = 256, OPT_CONFIG, OPT_INSTRUMENTS, OPT_MARKET, OPT_SPEED, OPT_CHECK, OPT_JSON, OPT_QUIET };
+    enum {
+        OPT_STRATEGY = 256,
+        OPT_CONFIG,
+        OPT_INSTRUMENTS,
+        OPT_MARKET,
+        OPT_SPEED,
+        OPT_CHECK,
+        OPT_GENERATE,
+        OPT_SECONDS,
+        OPT_RATE,
+        OPT_SEED,
+        OPT_JSON,
+        OPT_QUIET
+    };
     static const struct option list[] = {{"strategy", required_argument, NULL, OPT_STRATEGY},
                                          {"config", required_argument, NULL, OPT_CONFIG},
                                          {"instruments", required_argument, NULL, OPT_INSTRUMENTS},
                                          {"market", required_argument, NULL, OPT_MARKET},
                                          {"speed", required_argument, NULL, OPT_SPEED},
                                          {"check", no_argument, NULL, OPT_CHECK},
+                                         {"generate", no_argument, NULL, OPT_GENERATE},
+                                         {"seconds", required_argument, NULL, OPT_SECONDS},
+                                         {"rate", required_argument, NULL, OPT_RATE},
+                                         {"seed", required_argument, NULL, OPT_SEED},
                                          {"json", no_argument, NULL, OPT_JSON},
                                          {"quiet", no_argument, NULL, OPT_QUIET},
                                          {"help", no_argument, NULL, 'h'},
                                          {NULL, 0, NULL, 0}};
     int                        opt;
     int64_t                    thousandths;
-    opterr = 0;
+    r->seconds = r->rate = r->seed = -1;
+    opterr                         = 0;
     while ((opt = getopt_long(argc, argv, "h", list, NULL)) != -1) {
         switch (opt) {
         case OPT_STRATEGY:
@@ -121,7 +173,7 @@ static int options(replay_t *r, int argc, char **argv)
         case OPT_CONFIG: r->config_file = optarg; break;
         case OPT_INSTRUMENTS: r->instruments_file = optarg; break;
         case OPT_MARKET:
-            r->market = market_find(optarg);
+            r->market = capture_market_kind(optarg);
             if (!r->market) {
                 return command_error("replay", EXIT_USAGE, "--market \"%s\" is none of spot, usdm, coinm", optarg);
             }
@@ -136,6 +188,22 @@ static int options(replay_t *r, int argc, char **argv)
             r->speed = (double)thousandths / 1000;
             break;
         case OPT_CHECK: r->check = true; break;
+        case OPT_GENERATE: r->generate = true; break;
+        case OPT_SECONDS:
+            if (!number("seconds", 1, 86400, &r->seconds)) {
+                return EXIT_USAGE;
+            }
+            break;
+        case OPT_RATE:
+            if (!number("rate", 1, 1000000, &r->rate)) {
+                return EXIT_USAGE;
+            }
+            break;
+        case OPT_SEED:
+            if (!number("seed", 0, INT64_MAX, &r->seed)) {
+                return EXIT_USAGE;
+            }
+            break;
         case OPT_JSON: r->json = true; break;
         case OPT_QUIET: r->quiet = true; break;
         case 'h': usage(); return -1;
@@ -144,14 +212,7 @@ static int options(replay_t *r, int argc, char **argv)
     }
     r->files      = argv + optind;
     r->file_count = (uint32_t)(argc - optind);
-    if (r->file_count == 0) {
-        return command_error("replay", EXIT_USAGE, "no capture file given (--help shows examples)");
-    }
-    if (r->file_count > CAPTURE_FILES_MAX) {
-        return command_error("replay", EXIT_USAGE, "%u files, at most %u are one stream", r->file_count,
-                             CAPTURE_FILES_MAX);
-    }
-    return EXIT_OK;
+    return options_fit(r);
 }
 
 /* ---- what went wrong, kept for the end --------------------------------------------------------------------------- */
@@ -168,113 +229,21 @@ static void note(replay_t *r, const char *text)
 }
 
 /* ---- instruments ------------------------------------------------------------------------------------------------- */
-
-static const config_instrument_t *listed_find(const replay_t *r, const char *market, const char *symbol)
+static void note_inferred(void *ctx, const char *text)
 {
-    for (unsigned i = 0; r->listed && i < r->listed->instruments_count; i++) {
-        const config_instrument_t *e = &r->listed->instruments[i];
-        if (strcmp(e->venue, r->venue->name) == 0 && strcmp(e->market, market) == 0 && strcmp(e->symbol, symbol) == 0) {
-            return e;
-        }
-    }
-    return NULL;
+    note(ctx, text);
 }
 
-/* An instrument that nobody listed: scales as the digits stand in the capture, tick from the prices seen, settlement by
- * the market's habit. */
-static err_t infer(replay_t *r, uint8_t kind, const capture_symbol_t *seen, instrument_t *out)
+static err_t feeds_open(replay_t *r)
 {
-    instrument_def_t def  = {.venue_id  = kind,
-                             .kind      = kind,
-                             .px_exp    = (int8_t)seen->px_decimals,
-                             .qty_exp   = (int8_t)seen->qty_decimals,
-                             .money_exp = kind == INSTRUMENT_INVERSE ? 10 : 8,
-                             .mult      = 1,
-                             .lot       = 1,
-                             .min_qty   = 1};
-    tick_band_t      band = {.px_from = 0, .tick = 1};
-    const size_t     len  = strlen(seen->symbol);
-    const char      *ccy  = kind == INSTRUMENT_INVERSE ? "COIN" : "QUOTE";
-    char             text[320], px[DECIMAL_TEXT_MAX];
-    if (kind != INSTRUMENT_INVERSE && len > 4 &&
-        (strcmp(seen->symbol + len - 4, "USDT") == 0 || strcmp(seen->symbol + len - 4, "USDC") == 0)) {
-        ccy = seen->symbol + len - 4;
+    const err_t err =
+        capture_def_open(&r->def, r->venue->name, r->listed, r->files, r->file_count, r->market, note_inferred, r);
+    for (uint32_t i = 0; !err && i < r->def.count; i++) {
+        replay_feed_t *feed = &r->feeds[i];
+        feed->ins           = r->def.ins[i];
+        feed->summary       = (summary_feed_t){.ins = &feed->ins, .market = capture_market_name(feed->ins.def.kind)};
     }
-    def.settle_ccy = ccy_pack(ccy);
-    /* the tick is the coarsest power of ten that divides all prices seen: a common divisor of 30 is chance, no tick */
-    while (seen->px_gcd > 0 && band.tick <= INT64_MAX / 10 && seen->px_gcd % (band.tick * 10) == 0) {
-        band.tick *= 10;
-    }
-    const err_t err = instrument_init(out, &def, seen->symbol, &band, 1);
-    if (err) {
-        return err;
-    }
-    decimal_format(band.tick, seen->px_decimals, px);
-    snprintf(
-        text, sizeof text,
-        "%s %s is not in the instruments file: scales %u and %u digits and tick %s come from the capture, %s as the "
-        "currency; minimum sizes are not known",
-        market_names[kind], seen->symbol, seen->px_decimals, seen->qty_decimals, px, ccy);
-    note(r, text);
-    return ERR_OK;
-}
-
-static err_t feed_open(replay_t *r, uint8_t kind, const capture_symbol_t *seen, uint32_t *id)
-{
-    for (uint32_t i = 0; i < r->feed_count; i++) {
-        if (r->feeds[i].ins.def.kind == kind && strcmp(r->feeds[i].ins.symbol, seen->symbol) == 0) {
-            *id = i + 1;
-            return ERR_OK;
-        }
-    }
-    if (r->feed_count == OFFLINE_INSTRUMENTS_MAX) {
-        return err_set(ERR_LIMIT, "more than %u instruments", OFFLINE_INSTRUMENTS_MAX);
-    }
-    replay_feed_t             *feed  = &r->feeds[r->feed_count];
-    const config_instrument_t *entry = listed_find(r, market_names[kind], seen->symbol);
-    const err_t err = entry ? config_instrument(entry, kind, &feed->ins) : infer(r, kind, seen, &feed->ins);
-    if (err) {
-        return err;
-    }
-    *id = feed->ins.def.instrument_id = ++r->feed_count;
-    feed->summary                     = (summary_feed_t){.ins = &feed->ins, .market = market_names[kind]};
-    return ERR_OK;
-}
-
-static err_t probe_files(replay_t *r)
-{
-    const size_t     bytes = capture_footprint(1);
-    void            *mem   = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
-    capture_probe_t *probe = malloc(sizeof *probe);
-    err_t            err   = mem && probe ? ERR_OK : err_set(ERR_LIMIT, "out of memory");
-    for (uint32_t f = 0; !err && f < r->file_count; f++) {
-        err = capture_probe_file(mem, r->files[f], probe);
-        if (err) {
-            break;
-        }
-        if (r->market && probe->kind != r->market &&
-            probe->kind != INSTRUMENT_SPOT) { /* spot has no marks of its own */
-            err = err_set(ERR_ARG, "%s: --market %s, but its messages are those of %s", r->files[f],
-                          market_names[r->market], market_names[probe->kind]);
-            break;
-        }
-        probe->kind     = r->market ? r->market : probe->kind;
-        r->file_kind[f] = probe->kind;
-        uint64_t lines  = 0;
-        uint32_t first  = 0; /* the symbol with the most lines comes first */
-        for (uint32_t i = 0; !err && i < probe->symbol_count; i++) {
-            uint32_t id = 0;
-            err         = feed_open(r, probe->kind, &probe->symbols[i], &id);
-            first       = i == 0 ? id : first;
-            lines += probe->symbols[i].lines;
-        }
-        if (first &&
-            probe->symbols[0].lines >= lines - lines / 10) { /* a stray line does not make a second feed of it */
-            r->file_instrument[f] = first;
-        }
-    }
-    free(mem);
-    free(probe);
+    r->feed_count = err ? 0 : r->def.count;
     return err;
 }
 
@@ -375,7 +344,7 @@ static void progress(const replay_t *r, int64_t began_wall_ns, const capture_lin
 /* A file lost a line, or its end: what was in it nobody knows, so no book of it is trusted until a snapshot. */
 static void lose(replay_t *r, uint32_t file, int64_t ts_recv_ns)
 {
-    r->venue->lost(r->codec[r->file_kind[file]], r->file_instrument[file], FEED_REASON_LOST, ts_recv_ns);
+    r->venue->lost(r->codec[r->def.file_kind[file]], r->def.file_instrument[file], FEED_REASON_LOST, ts_recv_ns);
 }
 
 /* The engine's own book found a fault that the codec cannot see (crossed, off the tick grid): name the line, and let
@@ -405,15 +374,15 @@ static err_t line_apply(replay_t *r, const capture_line_t *line)
     const md_frame_t frame  = {.text          = line->text,
                                .len           = line->len,
                                .ts_recv_ns    = line->ts_recv_ns,
-                               .instrument_id = r->file_instrument[line->file]};
+                               .instrument_id = r->def.file_instrument[line->file]};
     const uint64_t   began  = __rdtsc();
     const err_t      err    = offline_begin(&r->run, line->ts_recv_ns);
     if (err) {
         return err;
     }
-    const uint64_t nobody = r->venue->stats(r->codec[r->file_kind[line->file]])->unassigned;
+    const uint64_t nobody = r->venue->stats(r->codec[r->def.file_kind[line->file]])->unassigned;
     r->run.acted          = false;
-    const err_t    bad    = r->venue->decode(r->codec[r->file_kind[line->file]], &frame);
+    const err_t    bad    = r->venue->decode(r->codec[r->def.file_kind[line->file]], &frame);
     const uint64_t ticks  = __rdtsc() - began;
     histogram_record(r->run.event, ticks);
     if (r->run.acted) {
@@ -422,7 +391,7 @@ static err_t line_apply(replay_t *r, const capture_line_t *line)
     if (bad && !r->sink_err) {
         err_wrap(bad, "%s line %" PRIu64, r->files[line->file], line->line_no);
         finding(r, err_msg());
-        if (r->venue->stats(r->codec[r->file_kind[line->file]])->unassigned != nobody) {
+        if (r->venue->stats(r->codec[r->def.file_kind[line->file]])->unassigned != nobody) {
             lose(r, line->file, line->ts_recv_ns); /* too garbled to say whose it is */
         }
     } else if (r->run.counts.alarms_by_kind[ALARM_FEED] != alarms) {
@@ -526,7 +495,7 @@ static err_t replay_open(replay_t *r, capture_t **cap)
     }
     r->venue = venue_codec_find("binance");
     r->code  = EXIT_FINDING;
-    err      = r->venue ? probe_files(r) : err_set(ERR_INTERNAL, "no codec \"binance\"");
+    err      = r->venue ? feeds_open(r) : err_set(ERR_INTERNAL, "no codec \"binance\"");
     if (err) {
         return err;
     }
@@ -559,7 +528,7 @@ static void replay_close(replay_t *r, capture_t *cap)
     for (uint32_t i = 0; i < r->feed_count; i++) {
         oracle_free(&r->feeds[i].oracle);
     }
-    for (int k = 0; k < KINDS; k++) {
+    for (int k = 0; k < (int)CAPTURE_KINDS; k++) {
         free(r->codec[k]);
     }
     offline_close(&r->run);
@@ -591,6 +560,9 @@ static int refused(const replay_t *r)
 
 int command_replay(int argc, char **argv)
 {
+    if (verify_asked(argc, argv)) {
+        return verify_command(argc, argv);
+    }
     replay_t *r = calloc(1, sizeof *r);
     if (!r) {
         return command_error("replay", EXIT_FINDING, "out of memory");
@@ -599,6 +571,19 @@ int command_replay(int argc, char **argv)
     if (rc) {
         free(r);
         return rc < 0 ? EXIT_OK : rc;
+    }
+    if (r->generate) {
+        const generated_options_t o    = {.config_file    = r->config_file,
+                                          .strategies     = r->strategies,
+                                          .strategy_count = r->strategy_count,
+                                          .seconds        = r->seconds,
+                                          .rate           = r->rate,
+                                          .seed           = r->seed,
+                                          .json           = r->json,
+                                          .quiet          = r->quiet};
+        const int                 code = generated_replay(&o);
+        free(r);
+        return code;
     }
     r->errors      = json_array();
     r->notes       = json_array();

@@ -5,7 +5,7 @@
 
 #include "core/risk/risk_code.h"
 #include "core/types/decimal.h"
-#include "tools/version.h"
+#include "ipc/version.h"
 
 typedef struct money_text {
     char text[DECIMAL_TEXT_MAX];
@@ -146,14 +146,14 @@ json_t *summary_json(const summary_t *s)
         json_t    *positions = json_array();
         feed_name(s, i, name);
         json_object_set_new(feeds, name, feed_json(s, &s->feeds[i]));
-        for (uint32_t a = 1; a <= s->run->account_count; a++) {
+        for (uint32_t a = 1; a <= s->run->setup.account_count; a++) {
             if (portfolio_position(engine_portfolio(engine), a, s->feeds[i].ins->def.instrument_id, &p)) {
                 json_array_append_new(positions, position_json(s->feeds[i].ins, &p));
             }
         }
         json_object_set_new(by_instrument, name, positions);
     }
-    for (uint32_t a = 1; a <= s->run->account_count; a++) {
+    for (uint32_t a = 1; a <= s->run->setup.account_count; a++) {
         portfolio_account_t account;
         char                ccy[9];
         for (uint32_t k = 0; portfolio_account(engine_portfolio(engine), a, k, &account); k++) {
@@ -246,7 +246,7 @@ static void pnl_text(const summary_t *s, FILE *to, const char *bold, const char 
         const int32_t       exp = ins->def.money_exp;
         position_t          p;
         feed_name(s, i, name);
-        for (uint32_t a = 1; a <= s->run->account_count; a++) {
+        for (uint32_t a = 1; a <= s->run->setup.account_count; a++) {
             if (portfolio_position(engine_portfolio(s->run->engine), a, ins->def.instrument_id, &p)) {
                 fprintf(to, "  %-16s %-4s %15s %16s %16s %16s %16s\n", name, ccy_text(ins->def.settle_ccy, ccy),
                         money(p.qty, ins->def.qty_exp).text, money(p.realised, exp).text, money(p.unrealised, exp).text,
@@ -254,7 +254,7 @@ static void pnl_text(const summary_t *s, FILE *to, const char *bold, const char 
             }
         }
     }
-    for (uint32_t a = 1; a <= s->run->account_count; a++) {
+    for (uint32_t a = 1; a <= s->run->setup.account_count; a++) {
         portfolio_account_t t;
         for (uint32_t k = 0; portfolio_account(engine_portfolio(s->run->engine), a, k, &t); k++) {
             fprintf(to, "  account %-8u %-4s %15s %16s %16s %16s %16s   equity %s\n", a, ccy_text(t.ccy, ccy), "",
@@ -310,7 +310,8 @@ void summary_text(const summary_t *s, FILE *to, bool colour)
         fprintf(to, "%sfault: %s%s\n", red, json_string_value(text), plain);
     }
     fprintf(to, "\nnext: %s\n",
-            s->bytes ? (s->check ? "--strategy market_maker:help to see its settings; --json for programs"
-                                 : "--check compares the book with the venue's own quotes; --json for programs")
-                     : "`hwal run --seconds 60 --rate 50000`, `hwal replay CAPTURE --check`, `hwal bench`");
+            s->bytes
+                ? (s->check ? "--strategy market_maker:help to see its settings; --json for programs"
+                            : "--check compares the book with the venue's own quotes; --json for programs")
+                : "`hwal replay --generate --seconds 60 --rate 50000`, `hwal replay CAPTURE --check`, `hwal bench`");
 }

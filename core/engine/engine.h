@@ -7,19 +7,43 @@
  *   TRADE       ─▶ last trade ──────────────────────────────────▶ strategy.on_trade ┤
  *   TICK        ─▶ ages, windows, loss ─────────────────────────▶ strategy.on_tick  ┤
  *   EXEC_REPORT ─▶ order state ─▶ exposure, position, P&L ──────▶ strategy.on_exec  ┤
- *   CONTROL     ─▶ kill, session, links                                             │
+ *   CONTROL     ─▶ kill, session, links, room                                       │
+ *   BOOT, ACCOUNT_DEF, LIMIT_SET, INSTRUMENT_DEF, MASS_STATUS ─▶ lives, set-up, reconciliation: below │
  *   ORDER_REQUEST (lane, operator) ────────────────────────────────────────────────▶┴▶ risk ─▶ order state ─▶ out
  *
  * Outputs, in the order in which they happened: VERDICT for every request; ORDER_REQUEST for each accepted one, as the
- * adapter must send it; EXEC_REPORT as booked; POSITION after each booked fill; ALARM. engine_output_hash() covers all
- * of them, engine_state_hash() everything that a later output depends on.
+ * adapter must send it; EXEC_REPORT as booked; POSITION after each booked fill; ALARM; and questions for adapters,
+ * ORDER_STATUS_REQUEST, MASS_STATUS_REQUEST, SNAPSHOT_REQUEST. engine_output_hash() covers all of them,
+ * engine_state_hash() everything that a later output depends on.
+ *
+ * Lives    BOOT begins one: a higher epoch for ClOrdIDs (counters go on), every account RECOVERING (151), every venue
+ *          link down, and with BOOT_ORDERS_UNKNOWN every open order UNKNOWN, without a report. With epoch 0, before the
+ *          first BOOT, every request is denied (151). An account that is defined in a running life waits for nothing.
+ * Set-up   by records, so that a journal holds it. ACCOUNT_DEF: ids from 1 in order, of our tenant. LIMIT_SET: see
+ *          risk_limits_set. INSTRUMENT_DEF with id 0 or its own. An equal definition again is ERR_OK and changes
+ *          nothing; another one of the same thing is ERR_EXISTS; a wrong one has a sentence and changes nothing.
+ * Asking   VENUE_LINK 1 (also when it was up: the adapter began anew) makes every account RECOVERING and asks that
+ *          venue: MASS_STATUS_REQUEST for each account, since the newest execution known when the venue last was sure
+ *          of us, less 10 s; ORDER_STATUS_REQUEST for each open order there. Orders with a request under way are
+ *          UNKNOWN until then; UNKNOWN and unanswered ones are asked about again after a second. FAILED is asked again
+ *          after a second, everything is compared again every 60 s. Answers to older questions are ignored. At END our
+ *          position in each instrument of the venue must be what it named, flat where it named none: else the account
+ *          is unreconciled (152), with an ALARM ACCOUNT_UNRECONCILED for each (observed ours, limit the venue's), until
+ *          a later END finds no difference. 152 of another cause (a fill that was no money, an alien order, CONTROL)
+ *          stays. 151 is lifted, at END or with the next TICK, when every venue that was asked has answered and no
+ *          order of the account is UNKNOWN or asked about; 151 of CONTROL_RECOVERING stays until CONTROL lifts it.
+ * Books    SNAPSHOT_REQUEST when a book breaks, and each second while it is BROKEN or RECOVERING; for the first
+ *          snapshot after a second. At most one a second for a book.
+ * Room     questions leave in portions of ENGINE_QUERIES_MAX; none to a venue whose ring is full (158).
+ * Age      of market data counts from its receipt (ts_recv_ns by utc_ns): a backlog is stale for risk (162) and for
+ *          books, whenever it is worked off. Strategies are called all the same.
  *
  * Memory   one arena of engine_footprint(cfg) bytes, the caller's; no pointer lies in it (offsets only), so its bytes
  *          are a snapshot. The handle that engine_join gives is local. After engine_new nothing is allocated.
  * Threads  one: the engine thread. No clock, no I/O, no system call: time comes with each message.
  * Errors   engine_apply never fails on outside data: what is wrong becomes an ALARM, a denial or a broken book.
- *          A message that names nothing we know (ERR_NOT_FOUND), is no input (ERR_ARG) or defines an instrument wrongly
- *          comes back with a sentence and changes nothing but the count of inputs; ERR_LIMIT when the output buffer is
+ *          A message that names nothing we know (ERR_NOT_FOUND), is no input (ERR_ARG) or sets up wrongly comes
+ *          back with a sentence and changes nothing but the count of inputs; ERR_LIMIT when the output buffer is
  *          smaller than ENGINE_OUT_MAX. */
 #pragma once
 
@@ -33,11 +57,15 @@
 #include "core/types/msg.h"
 #include "core/types/time.h"
 
+#define ENGINE_CORE_VERSION 1u    /* of the arena and of what inputs do to it: snapshots and journals carry it */
 #define ENGINE_OUT_MAX (1u << 20) /* bytes that the outputs of one input need at most */
 #define ENGINE_STRATEGIES_MAX 64u
 #define ENGINE_KILLS_MAX 64u     /* scopes whose open orders are being cancelled at a time */
 #define ENGINE_SWEEP_MAX 64u     /* cancels of a kill sent with one input; the rest follow with the next ones */
+#define ENGINE_QUERIES_MAX 64u   /* questions to venues sent with one input; the rest follow likewise */
 #define ENGINE_ACTIONS_MAX 1024u /* order actions of all strategies in one input; one more is answered with 199 */
+#define ENGINE_TO_VENUE_MAX                                                                                            \
+    (ENGINE_ACTIONS_MAX + ENGINE_SWEEP_MAX + ENGINE_QUERIES_MAX + 1u) /* messages for adapters of one input */
 
 typedef struct engine_strategy_cfg {
     const strategy_ops_t *ops;
@@ -45,7 +73,7 @@ typedef struct engine_strategy_cfg {
 } engine_strategy_cfg_t;
 
 typedef struct engine_cfg {
-    uint32_t              epoch; /* of ClOrdIDs */
+    uint32_t              epoch; /* of ClOrdIDs, for runs without a BOOT; 0 = every request is denied until one came */
     uint32_t              tenant_id;
     uint32_t              instruments_max;
     uint32_t              accounts_max;
@@ -85,17 +113,13 @@ err_t engine_apply(engine_t *engine, now_t now, const msg_t *in, engine_out_t *o
 /* engine_out_next: the record at *pos, NULL at the end; moves *pos. */
 const out_rec_t *engine_out_next(const engine_out_t *out, uint32_t *pos);
 
-/* set-up, before trading. engine_account_open: ids from 1 in order; money_exp is the scale of every amount in ccy.
- * engine_risk: limits and rights are set there. */
-err_t   engine_account_open(engine_t *engine, uint32_t account_id, uint64_t ccy, int8_t money_exp, int64_t initial);
-risk_t *engine_risk(engine_t *engine);
-
-/* reading */
+/* reading; more of it, for publishing and snapshots, in engine_view.h */
 uint32_t            engine_instrument_count(const engine_t *engine);
 const instrument_t *engine_instrument(const engine_t *engine, uint32_t instrument_id); /* ids from 1; NULL = none */
 uint32_t      engine_instrument_find(const engine_t *engine, uint16_t venue_id, const char *symbol); /* 0 = none */
 const book_t *engine_book(const engine_t *engine, uint32_t instrument_id);
 const order_table_t *engine_orders(const engine_t *engine);
 const portfolio_t   *engine_portfolio(const engine_t *engine);
+const risk_t        *engine_risk(const engine_t *engine);
 uint64_t             engine_output_hash(const engine_t *engine);
 uint64_t             engine_state_hash(const engine_t *engine);

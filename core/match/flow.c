@@ -603,6 +603,43 @@ err_t flow_step(flow_t *flow, int64_t until_ns, exec_out_t *out)
     return ERR_OK;
 }
 
+err_t flow_snapshot(flow_t *flow, uint32_t index)
+{
+    assert(index < flow->cfg.instrument_count);
+    if (!outbox_empty(&flow->outbox) || flow_markets(flow)[index].seeded == 0) {
+        return err_set(ERR_STATE, "generated market: no snapshot of instrument %u now: %s", index + 1,
+                       outbox_empty(&flow->outbox) ? "its first one has not been given"
+                                                   : "market data of the last event was not fetched to its end");
+    }
+    outbox_open(flow, index, flow->now_ns);
+    outbox_snapshot(flow);
+    flow->outbox.top_due = 1;
+    return ERR_OK;
+}
+
+void flow_resume(flow_t *flow, int64_t ts_ns)
+{
+    const int64_t late = ts_ns - flow_due_ns(flow);
+    for (uint32_t i = 0; late > 0 && i < flow->cfg.instrument_count; i++) {
+        flow_markets(flow)[i].next_ns += late;
+    }
+}
+
+void flow_pace(flow_t *flow, int64_t gap_mean_ns)
+{
+    flow->cfg.gap_mean_ns = min_i64(max_i64(gap_mean_ns, GAP_MIN_NS), GAP_MAX_NS);
+}
+
+const own_t *flow_orders(const flow_t *flow)
+{
+    return (const own_t *)((const char *)flow + flow->own_at);
+}
+
+int64_t flow_now_ns(const flow_t *flow)
+{
+    return flow->now_ns;
+}
+
 /* ---- orders of ours --------------------------------------------------------------------------------------------- */
 
 static venue_reject_t reject_of(err_t err)

@@ -71,5 +71,21 @@ err_t flow_step(flow_t *flow, int64_t until_ns, exec_out_t *out);
  * Returns as flow_step, without ERR_EMPTY; ERR_STATE also when events are due. */
 err_t flow_request(flow_t *flow, const order_req_t *req, int64_t ts_ns, exec_out_t *out);
 
+/* flow_snapshot: market data of instrument index 0..instrument_count-1 as if it began now: a SNAPSHOT of the whole book
+ * (rpt_seq goes on, venue_seq stays that of the newest book message) and its TOP; flow_md_next gives them.
+ * ERR_STATE (sentence) before the snapshot of start_ns, or when market data was not fetched to its end. */
+err_t flow_snapshot(flow_t *flow, uint32_t index);
+
+/* flow_resume: the market stood still until ts_ns: synthetic events due before then are put off, all by the same time,
+ * so that the earliest is due at ts_ns. Nothing when none is. */
+void flow_resume(flow_t *flow, int64_t ts_ns);
+
+/* flow_pace: mean time between two events of one instrument, in the limits of the cfg (nearest), from the next event on. */
+void flow_pace(flow_t *flow, int64_t gap_mean_ns);
+
+/* flow_orders: our open orders, to be read. flow_now_ns: time of the newest event. */
+const own_t *flow_orders(const flow_t *flow);
+int64_t      flow_now_ns(const flow_t *flow);
+
 /* flow_md_next: the next market data message of the last event, oldest first; false when there is none left. */
 bool flow_md_next(flow_t *flow, msg_t *msg);

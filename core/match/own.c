@@ -54,6 +54,18 @@ uint32_t own_find(const own_t *own, uint64_t cl_ord_id)
     return row == ID_MAP_NONE ? OWN_NONE : row;
 }
 
+const own_order_t *own_next(const own_t *own, uint32_t *row)
+{
+    const own_order_t *rows = own_rows_const(own);
+    while (*row < own->rows_max) {
+        const own_order_t *order = &rows[(*row)++];
+        if (order->open == 1) {
+            return order;
+        }
+    }
+    return NULL;
+}
+
 uint64_t own_order_id(own_t *own)
 {
     return ++own->order_count;

@@ -105,8 +105,16 @@ static inline int64_t own_leaves(const own_order_t *order)
     return order->req.qty - order->cum_qty;
 }
 
-/* own_find: the row of an open order, OWN_NONE when there is none. O(1). */
-uint32_t own_find(const own_t *own, uint64_t cl_ord_id);
+/* own_find: the row of an open order, OWN_NONE when there is none. O(1). own_at: that row. */
+uint32_t                         own_find(const own_t *own, uint64_t cl_ord_id);
+static inline const own_order_t *own_at(const own_t *own, uint32_t row)
+{
+    return (const own_order_t *)(own + 1) + row;
+}
+
+/* own_next: the next open order at or behind *row, which moves behind it; NULL at the end. Begin with *row = 0. The order
+ * of rows says nothing. */
+const own_order_t *own_next(const own_t *own, uint32_t *row);
 
 /* own_check_new: what the door says to a NEW; 0 = welcome. ins NULL = unknown instrument. O(bands). */
 venue_reject_t own_check_new(const own_t *own, const instrument_t *ins, const order_req_t *req);

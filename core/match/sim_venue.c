@@ -513,6 +513,21 @@ err_t sim_venue_market(sim_venue_t *venue, const msg_t *msg, int64_t ts_ns, exec
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
 
+const own_t *sim_venue_orders(const sim_venue_t *venue)
+{
+    return (const own_t *)((const char *)venue + venue->own_at);
+}
+
+const instrument_t *sim_venue_listed(const sim_venue_t *venue, uint32_t id)
+{
+    const venue_ins_t *all = (const venue_ins_t *)(venue + 1);
+    if (id == 0 || id > venue->cfg.instruments_max || all[id - 1].listed == 0) {
+        return NULL;
+    }
+    const book_t *book = (const book_t *)((const char *)venue + venue->books_at + (id - 1) * venue->book_bytes);
+    return &book->ins;
+}
+
 int64_t sim_venue_ahead(sim_venue_t *venue, uint64_t cl_ord_id)
 {
     const uint32_t row = own_find(venue_own(venue), cl_ord_id);

@@ -80,6 +80,10 @@ err_t sim_venue_market(sim_venue_t *venue, const msg_t *msg, int64_t ts_ns, exec
  * Returns ERR_OK; ERR_FULL. Cost: O(levels taken + our orders on its side). */
 err_t sim_venue_request(sim_venue_t *venue, const order_req_t *req, int64_t ts_ns, exec_out_t *out);
 
+/* sim_venue_orders: our open orders, to be read. sim_venue_listed: an instrument by id; NULL = not listed. */
+const own_t        *sim_venue_orders(const sim_venue_t *venue);
+const instrument_t *sim_venue_listed(const sim_venue_t *venue, uint32_t id);
+
 /* sim_venue_ahead: quantity that stands before an open order of ours; -1 when it is not open. */
 int64_t sim_venue_ahead(sim_venue_t *venue, uint64_t cl_ord_id);
 

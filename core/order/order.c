@@ -426,6 +426,16 @@ uint32_t order_open_count(const order_table_t *t)
     return t->open_count;
 }
 
+uint32_t order_rows(const order_table_t *t)
+{
+    return t->rows_used;
+}
+
+bool order_waits(const order_t *o)
+{
+    return order_is_open(o) && (o->flags & (ORDER_UNKNOWN | ORDER_ASK | ORDER_ASKED)) != 0;
+}
+
 bool order_room(const order_table_t *t)
 {
     return t->rows_used < t->cfg.orders_max || t->closed.first != ORDER_NONE;
@@ -514,27 +524,26 @@ static uint32_t row_take(order_table_t *t)
     return row;
 }
 
-uint32_t order_open(order_table_t *t, const order_req_t *req, int64_t px_value, now_t now)
+uint32_t order_open(order_table_t *t, const order_req_t *req, int64_t px_value)
 {
     assert(req->qty > 0 && order_find(t, req->cl_ord_id) == ORDER_NONE);
     const uint32_t row = row_take(t);
     order_t       *o   = row_at(t, row);
-    *o                 = (order_t){.cl_ord_id      = req->cl_ord_id,
-                                   .px             = req->px,
-                                   .px_value       = px_value,
-                                   .order_qty      = req->qty,
-                                   .account_id     = req->account_id,
-                                   .instrument_id  = req->instrument_id,
-                                   .tenant_id      = req->tenant_id,
-                                   .strategy_id    = req->strategy_id,
-                                   .side           = req->side,
-                                   .ord_status     = ORD_STATUS_PENDING_NEW,
-                                   .ord_type       = req->ord_type,
-                                   .tif            = req->tif,
-                                   .exec_inst      = req->exec_inst,
-                                   .corr_hi        = req->corr_hi,
-                                   .corr_lo        = req->corr_lo,
-                                   .opened_mono_ns = now.mono_ns};
+    *o                 = (order_t){.cl_ord_id     = req->cl_ord_id,
+                                   .px            = req->px,
+                                   .px_value      = px_value,
+                                   .order_qty     = req->qty,
+                                   .account_id    = req->account_id,
+                                   .instrument_id = req->instrument_id,
+                                   .tenant_id     = req->tenant_id,
+                                   .strategy_id   = req->strategy_id,
+                                   .side          = req->side,
+                                   .ord_status    = ORD_STATUS_PENDING_NEW,
+                                   .ord_type      = req->ord_type,
+                                   .tif           = req->tif,
+                                   .exec_inst     = req->exec_inst,
+                                   .corr_hi       = req->corr_hi,
+                                   .corr_lo       = req->corr_lo};
     index_add(at_off(t, t->row_index_off), t->row_mask, hash_mix(o->cl_ord_id), row);
     side_link(t, row);
     age_push_front(t, &t->open, row);
@@ -559,6 +568,33 @@ void order_replace_sent(order_table_t *t, uint32_t row, int64_t px, int64_t px_v
     assert(was.open && order_qty > 0);
     envelope_add(o, px, px_value, order_qty);
     order_settle(t, row, was);
+}
+
+void order_ask(order_table_t *t, uint32_t row)
+{
+    order_t *o = row_at(t, row);
+    if (order_is_open(o)) {
+        o->flags |= ORDER_ASK;
+    }
+}
+
+void order_asked(order_table_t *t, uint32_t row, now_t now)
+{
+    order_t *o = row_at(t, row);
+    assert(order_is_open(o));
+    o->flags         = (uint8_t)((o->flags & ~ORDER_ASK) | ORDER_ASKED);
+    o->asked_mono_ns = now.mono_ns;
+}
+
+void order_unknown(order_table_t *t, uint32_t row)
+{
+    order_t           *o   = row_at(t, row);
+    const order_seen_t was = order_look(o);
+    if (was.open) {
+        o->flags |= ORDER_UNKNOWN;
+        o->not_found = 0;
+        order_settle(t, row, was);
+    }
 }
 
 /* ---- reports ----------------------------------------------------------------------------------------------------- */
@@ -715,7 +751,7 @@ static void apply_status_open(order_t *o, const exec_report_t *rep)
         return; /* asked before it closed, answered after */
     }
     if (o->flags & ORDER_UNKNOWN) {
-        o->flags = ORDER_ACKED;
+        o->flags &= ORDER_ACKED | ORDER_ASK;
         if (rep->order_qty > 0 && rep->px != 0) {
             order_in_force(o, rep->px, rep->order_qty);
             envelope_drop(o, 0);
@@ -745,6 +781,7 @@ static void apply_status_closed(order_t *o, const exec_report_t *rep, ord_status
 
 static void apply_status(order_t *o, const exec_report_t *rep, order_effect_t *effect)
 {
+    o->flags = (uint8_t)(o->flags & ~ORDER_ASKED);
     switch (rep->ord_status) {
     case ORD_STATUS_NONE:
         o->not_found++;

@@ -59,7 +59,9 @@ typedef struct order_cfg {
 enum {                           /* order_t.flags */
        ORDER_ACKED          = 1, /* the venue has shown that it has the order   */
        ORDER_PENDING_CANCEL = 2,
-       ORDER_UNKNOWN        = 4
+       ORDER_UNKNOWN        = 4,
+       ORDER_ASK            = 8, /* a question about it is due                  */
+       ORDER_ASKED          = 16 /* a question about it waits for its answer    */
 };
 
 typedef struct order { /* read by everyone in the engine thread, written by this module only */
@@ -100,7 +102,7 @@ typedef struct order { /* read by everyone in the engine thread, written by this
     uint64_t order_id_lo;
     uint64_t corr_hi;
     uint64_t corr_lo;
-    int64_t  opened_mono_ns;
+    int64_t  asked_mono_ns;  /* when the venue was last asked about it; 0 = never                          */
     int64_t  cancel_mono_ns; /* when a cancel went out last; 0 = none                                      */
 } order_t;
 
@@ -150,13 +152,22 @@ bool order_room(const order_table_t *table);
  *   req       as sent; ids within the cfg, cl_ord_id never used before; px is the price that goes to the venue
  *   px_value  risk_out_t.px_value
  * Returns the row. Needs order_room(). O(open orders of the instrument and side with a better price) */
-uint32_t order_open(order_table_t *table, const order_req_t *req, int64_t px_value, now_t now);
+uint32_t order_open(order_table_t *table, const order_req_t *req, int64_t px_value);
 
 /* order_cancel_sent, order_replace_sent: a request that risk let pass goes out. The order must be open.
  * order_part_replaced: what order_part will say after order_replace_sent with the same figures. */
 void order_cancel_sent(order_table_t *table, uint32_t row, now_t now);
 void order_replace_sent(order_table_t *table, uint32_t row, int64_t px, int64_t px_value, int64_t order_qty);
 void order_part_replaced(const order_t *order, int64_t px, int64_t px_value, int64_t order_qty, order_part_t *part);
+
+/* order_ask: the venue is to be asked about an open order (nothing happens to a closed one). order_asked: the question
+ * went out; any ORDER_STATUS answers it. order_unknown: what was sent for this open order may never be answered:
+ * UNKNOWN, without a report. order_waits: is its state not known, or a question about it without an answer? O(1), each.
+ */
+void order_ask(order_table_t *table, uint32_t row);
+void order_asked(order_table_t *table, uint32_t row, now_t now);
+void order_unknown(order_table_t *table, uint32_t row);
+bool order_waits(const order_t *order);
 
 /* order_apply_exec: fold one report into the table and say what it did.
  *   ins   the instrument of the report, or of its order when the report names none; NULL = unknown: no fill is booked
@@ -199,6 +210,7 @@ uint32_t order_side_first(const order_table_t *table, uint32_t instrument_id, si
 uint32_t order_side_next(const order_table_t *table, uint32_t row);
 int64_t  order_eager_px(const order_t *order);         /* highest limit of a buy, lowest of a sell */
 uint32_t order_open_count(const order_table_t *table); /* rows in order_first's list */
+uint32_t order_rows(const order_table_t *table);       /* rows ever opened: order_at takes 0 .. order_rows() - 1 */
 
 /* order_hash: the whole table, O(footprint). */
 uint64_t order_hash(uint64_t hash, const order_table_t *table);

@@ -362,6 +362,21 @@ err_t risk_limits_set(risk_t *r, scope_t scope_type, uint32_t id1, uint32_t id2,
     return ERR_OK;
 }
 
+bool risk_limits_known(const risk_t *r, scope_t scope_type, uint32_t id1, uint32_t id2)
+{
+    if (scope_ids_check(r, scope_type, id1, id2) != ERR_OK) {
+        return false;
+    }
+    switch (scope_type) {
+    case SCOPE_VENUE: return risk_venue(r, id1)->has_limits;
+    case SCOPE_STRATEGY: return risk_strategy(r, id1)->has_limits;
+    case SCOPE_ACCOUNT: return risk_account(r, id1)->has_limits;
+    case SCOPE_INSTRUMENT: return risk_instrument(r, id1)->has_limits;
+    case SCOPE_ACCOUNT_INSTRUMENT: return risk_row(r, id1, id2)->flags & ROW_LIMITS;
+    default: return risk_strategy_row(r, id1, id2)->flags & ROW_LIMITS;
+    }
+}
+
 /* ---- control ----------------------------------------------------------------------------------------------------- */
 
 static err_t control_refused(const control_t *control)
@@ -448,14 +463,15 @@ static err_t control_session(risk_t *r, const control_t *control)
     }
 }
 
-static err_t control_venue_link(risk_t *r, const control_t *control)
+static err_t control_venue(risk_t *r, const control_t *control)
 {
     if (control->scope_type != SCOPE_VENUE) {
         return control_refused(control);
     }
     const err_t err = id_check("venue", control->scope_id, r->cfg.venues_max);
     if (err == ERR_OK) {
-        risk_venue(r, control->scope_id)->link_up = control->value != 0;
+        risk_venue_t *venue                                                          = risk_venue(r, control->scope_id);
+        *(control->kind == CONTROL_VENUE_LINK ? &venue->link_up : &venue->ring_full) = control->value != 0;
     }
     return err;
 }
@@ -473,7 +489,8 @@ err_t risk_control(risk_t *r, const control_t *control)
     case CONTROL_RECOVERING:
     case CONTROL_UNRECONCILED:
     case CONTROL_CLEAR_LATCH: return control_account(r, control);
-    case CONTROL_VENUE_LINK: return control_venue_link(r, control);
+    case CONTROL_VENUE_LINK:
+    case CONTROL_RING_FULL: return control_venue(r, control);
     case CONTROL_JOURNAL: r->journal_ok = control->value != 0; return ERR_OK;
     case CONTROL_CLOCK: r->clock_ok = control->value != 0; return ERR_OK;
     default: return err_set(ERR_ARG, "risk: control kind %u does not exist", control->kind);
@@ -801,6 +818,35 @@ bool risk_account_state(const risk_t *r, uint32_t account_id, risk_account_state
                                                        .unreconciled = acc->unreconciled,
                                                        .recovering   = acc->recovering};
     return true;
+}
+
+bool risk_venue_state(const risk_t *r, uint32_t venue_id, risk_venue_state_t *out)
+{
+    if (venue_id == 0 || venue_id > r->cfg.venues_max) {
+        return false;
+    }
+    const risk_venue_t *venue = risk_venue(r, venue_id);
+    *out                      = (risk_venue_state_t){.killed    = venue->killed,
+                                                     .link_up   = venue->link_up,
+                                                     .ring_full = venue->ring_full,
+                                                     .session   = (uint8_t)venue->session};
+    return true;
+}
+
+uint16_t risk_account_code(const risk_t *r, uint32_t account_id)
+{
+    risk_account_state_t acc;
+    if (!risk_account_state(r, account_id, &acc)) {
+        return RISK_ACCEPTED;
+    }
+    return r->killed                                                            ? RISK_KILL_GLOBAL
+           : *risk_tenant_killed(r, risk_account(r, account_id)->cfg.tenant_id) ? RISK_KILL_TENANT
+           : acc.killed                                                         ? RISK_KILL_ACCOUNT
+           : acc.reduce_only                                                    ? RISK_REDUCE_ONLY
+           : acc.latched                                                        ? acc.latched
+           : acc.recovering                                                     ? RISK_RECOVERING
+           : acc.unreconciled                                                   ? RISK_UNRECONCILED
+                                                                                : RISK_ACCEPTED;
 }
 
 risk_counts_t risk_counts(const risk_t *r)

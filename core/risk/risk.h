@@ -6,7 +6,7 @@
  * the reference price; loss latch control ─▶ risk_control;  configuration ─▶ risk_limits_set
  *
  * Checks    in this order, the first that fails is the answer: A validity 101 104 112 102 103 122, for REPLACE and
- * CANCEL 115 116 117, then 113 105 107 109 106 108 111 110 114; B authority 121 123-128; C 141-149, 157, 150 or
+ * CANCEL 115 116 117, then 113 105 107 109 106 108 111 110 114; B authority 121 123-128; C 141-149, 157, 158, 150 or
  *           251-253, 151-154, 156, 155, and 199 when the order table is full; D 161-164; E 181-184; F 201, 202;
  *           G 271-273, 277; H 291; I 221-228. REPLACE skips 113, 226, 227, 277. CANCEL is tested for 101-103, 112, 115,
  *           116 and 122 only and never refused for more; one over its own budget passes and is told as a soft event
@@ -192,6 +192,13 @@ typedef struct risk_account_state {
     uint8_t  reserved[2];
 } risk_account_state_t;
 
+typedef struct risk_venue_state {
+    uint8_t killed;
+    uint8_t link_up;
+    uint8_t ring_full;
+    uint8_t session; /* session_t */
+} risk_venue_state_t;
+
 typedef struct risk_counts { /* received = accepted + rejected */
     uint64_t received;
     uint64_t accepted;
@@ -228,8 +235,12 @@ err_t risk_restrict(risk_t *risk, uint32_t instrument_id, bool restricted);
 void  risk_limits_default(scope_t scope_type, risk_limits_t *limits);
 err_t risk_limits_set(risk_t *risk, scope_t scope_type, uint32_t id1, uint32_t id2, const risk_limits_t *limits);
 
+/* risk_limits_known: was a set ever given for this scope (ids as above)? false also for a scope that does not exist. */
+bool risk_limits_known(const risk_t *risk, scope_t scope_type, uint32_t id1, uint32_t id2);
+
 /* risk_control: one MSG_CONTROL record. ERR_ARG with a sentence for a kind, scope, id or value that does not exist;
- * nothing changed then. KILL, SESSION, REDUCE_ONLY, RECOVERING, UNRECONCILED, VENUE_LINK, JOURNAL, CLOCK, CLEAR_LATCH.
+ * nothing changed then. KILL, SESSION, REDUCE_ONLY, RECOVERING, UNRECONCILED, VENUE_LINK, JOURNAL, CLOCK, CLEAR_LATCH,
+ * RING_FULL.
  */
 err_t risk_control(risk_t *risk, const control_t *control);
 
@@ -265,6 +276,10 @@ void risk_loss(risk_t *risk, uint32_t account_id, const risk_pnl_t *pnl, now_t n
 bool risk_exposure(const risk_t *risk, uint32_t account_id, uint32_t instrument_id, risk_exposure_t *out);
 bool risk_strategy_exposure(const risk_t *risk, uint32_t strategy_id, uint32_t instrument_id, risk_exposure_t *out);
 bool risk_account_state(const risk_t *risk, uint32_t account_id, risk_account_state_t *out);
+bool risk_venue_state(const risk_t *risk, uint32_t venue_id, risk_venue_state_t *out);
+/* risk_account_code: why the account as a whole cannot open positions: 141, 142, 143, 150 or 251-253, 151, 152; 0 = it
+ * can, or there is none. */
+uint16_t      risk_account_code(const risk_t *risk, uint32_t account_id);
 risk_counts_t risk_counts(const risk_t *risk);
 uint32_t      risk_limit_version(const risk_t *risk);
 

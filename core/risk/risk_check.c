@@ -397,7 +397,13 @@ static uint16_t check_limits_there(gate_t *g)
 static uint16_t check_state(gate_t *g)
 {
     uint16_t code;
-    if ((code = check_kill(g)) || (code = check_session(g)) || (code = check_reduce(g))) {
+    if ((code = check_kill(g)) || (code = check_session(g))) {
+        return code;
+    }
+    if (g->venue->ring_full) {
+        return deny(g, RISK_RING_FULL, SCOPE_VENUE, g->ins->def.venue_id, 1, 0);
+    }
+    if ((code = check_reduce(g))) {
         return code;
     }
     if (g->acc->recovering) {

@@ -92,9 +92,10 @@ typedef struct risk_strategy {
 } risk_strategy_t;
 
 typedef struct risk_venue {
-    uint32_t    killed;
-    uint32_t    has_limits;
-    uint32_t    link_up;
+    uint8_t     killed;
+    uint8_t     has_limits;
+    uint8_t     link_up;
+    uint8_t     ring_full;
     uint32_t    session; /* session_t */
     risk_rate_t rate[RATE_KINDS];
 } risk_venue_t;
@@ -153,7 +154,7 @@ _Static_assert(sizeof(risk_rate_t) == 40, "no padding");
 _Static_assert(sizeof(risk_row_t) == 128, "two lines, no padding");
 _Static_assert(sizeof(risk_account_t) == 560, "no padding");
 _Static_assert(sizeof(risk_strategy_t) == 136, "no padding");
-_Static_assert(sizeof(risk_venue_t) == 136, "no padding");
+_Static_assert(sizeof(risk_venue_t) == 128, "no padding");
 _Static_assert(sizeof(risk_instrument_t) == 224, "no padding");
 _Static_assert(sizeof(risk_passed_t) == 32, "no padding");
 _Static_assert(sizeof(struct risk) == 2240, "no padding");

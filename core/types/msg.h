@@ -221,8 +221,8 @@ typedef struct instrument_def {
 typedef struct order_req {
     uint64_t cl_ord_id;      /* 11: unique for ever in an instance; see core/types/ids.h            */
     uint64_t orig_cl_ord_id; /* 41: the target of REPLACE and CANCEL; 0 for NEW                     */
-    uint64_t corr_hi;        /* correlation id: from signal to fill                                 */
-    uint64_t corr_lo;
+    uint64_t corr_hi;        /* correlation id, from signal to fill. The engine's own: engine sequence of the input */
+    uint64_t corr_lo;        /* that gave the signal, and its ts_recv_ns                                         */
     uint32_t tenant_id;
     uint32_t account_id; /* 1   */
     uint32_t strategy_id;
@@ -326,6 +326,7 @@ typedef enum control_kind {
     CONTROL_JOURNAL,      /* value 1 writable, 0 not (154)                                      */
     CONTROL_CLOCK,        /* value 1 trusted, 0 not (156)                                       */
     CONTROL_CLEAR_LATCH,  /* scope ACCOUNT: a named person lifts a latched loss                 */
+    CONTROL_RING_FULL,    /* scope VENUE; value 1: no room on the way to its adapter (158)       */
     CONTROL_KIND_COUNT
 } control_kind_t;
 typedef enum session {
@@ -455,8 +456,8 @@ typedef struct mass_status {
 } mass_status_t;
 
 typedef struct snapshot_req {
-    uint32_t instrument_id;
-    uint8_t  reason; /* feed_reason_t */
+    _Alignas(8) uint32_t instrument_id; /* hot tables hold 8-aligned structs */
+    uint8_t  reason;                    /* feed_reason_t */
     uint8_t  reserved;
     uint16_t reserved2;
 } snapshot_req_t;

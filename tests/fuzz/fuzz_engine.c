@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "core/engine/engine.h"
+#include "core/engine/engine_view.h"
 #include "core/risk/risk_private.h"
 #include "core/types/ids.h"
 
@@ -41,7 +42,8 @@ typedef struct feed { /* the input, and what makes its messages plausible */
     const uint8_t *at, *end;
     int64_t        now, day;
     uint64_t       rpt_seq[INSTRUMENTS + 1];
-    uint64_t       venue_seq, lane_seq, exec_seq;
+    uint64_t       venue_seq, lane_seq, exec_seq, request_id; /* request_id: newest MASS_STATUS_REQUEST */
+    uint32_t       epoch;
     bool           killed; /* by CONTROL_KILL, globally */
 } feed_t;
 
@@ -80,6 +82,14 @@ static int64_t px(feed_t *f)
     return number(f, 1000);
 }
 
+/* A receive time: of now, of a backlog, or of no clock at all. */
+static int64_t received(feed_t *f)
+{
+    const uint8_t b   = byte(f);
+    const int64_t utc = f->now + f->day * NS_PER_DAY;
+    return b < 192 ? utc : b < 248 ? utc - (b - 192) * 40 * NS_PER_MS : number(f, 0);
+}
+
 /* A small id, seldom any. */
 static uint32_t id(feed_t *f, uint32_t max)
 {
@@ -90,24 +100,48 @@ static uint32_t id(feed_t *f, uint32_t max)
 /* An id that risk has seen, mostly: of the lane, of a strategy, of the engine. */
 static uint64_t cl_ord_id(feed_t *f)
 {
-    const uint8_t b = byte(f);
+    const uint8_t  b     = byte(f);
+    const uint32_t epoch = f->epoch - (byte(f) >= 224); /* of this life, or of the one before */
     if (b >= 250) {
         return raw(f);
     }
     if (b >= 128) {
-        return cl_ord_id_make(EPOCH, b % (STRATEGIES + 1), 1 + byte(f) % 8);
+        return cl_ord_id_make(epoch, b % (STRATEGIES + 1), 1 + byte(f) % 8);
     }
-    return cl_ord_id_make(EPOCH, LANE, f->lane_seq - (f->lane_seq ? b % 8 % f->lane_seq : 0));
+    return cl_ord_id_make(epoch, LANE, f->lane_seq - (f->lane_seq ? b % 8 % f->lane_seq : 0));
 }
 
 /* ---- the engine -------------------------------------------------------------------------------------------------- */
-static void limits_open(risk_t *risk)
+static err_t apply(world_t *w, const feed_t *f, const msg_t *msg)
+{
+    return engine_apply(w->engine, (now_t){.mono_ns = f->now, .utc_ns = f->now + f->day * NS_PER_DAY}, msg, &w->out);
+}
+
+static void limit_set(world_t *w, scope_t scope_type, uint32_t id1, uint32_t id2, const risk_limits_t *limits)
+{
+    const feed_t f   = {.now = NS_PER_S};
+    limit_set_t  set = {.scope_type = (uint8_t)scope_type, .scope_id = id1, .scope_id2 = id2};
+    memcpy((char *)&set + offsetof(limit_set_t, max_qty), limits, sizeof *limits);
+    const err_t err = apply(w, &f, &(msg_t){.type = MSG_LIMIT_SET, .body = &set});
+    assert(err == ERR_OK);
+}
+
+static void account_open(world_t *w, uint32_t account_id, const char *ccy, int8_t money_exp)
+{
+    const feed_t        f   = {.now = NS_PER_S};
+    const account_def_t def = {
+        .account_id = account_id, .tenant_id = 1, .ccy = ccy_pack(ccy), .initial = MUCH, .money_exp = money_exp};
+    const err_t err = apply(w, &f, &(msg_t){.type = MSG_ACCOUNT_DEF, .body = &def});
+    assert(err == ERR_OK);
+}
+
+static void limits_open(world_t *w)
 {
     risk_limits_t l;
     for (uint32_t id1 = 1; id1 <= STRATEGIES; id1++) {
         risk_limits_default(SCOPE_STRATEGY, &l);
         l.rate_n = l.msg_n = 64;
-        risk_limits_set(risk, SCOPE_STRATEGY, id1, 0, &l);
+        limit_set(w, SCOPE_STRATEGY, id1, 0, &l);
     }
     for (uint32_t id1 = 1; id1 <= ACCOUNTS; id1++) {
         risk_limits_default(SCOPE_ACCOUNT, &l);
@@ -115,33 +149,28 @@ static void limits_open(risk_t *risk)
             l.max_drawdown = l.value_w_max = MUCH;
         l.concentration_bp                 = BP;
         l.dup_n = l.rate_n = l.msg_n = 64;
-        risk_limits_set(risk, SCOPE_ACCOUNT, id1, 0, &l);
+        limit_set(w, SCOPE_ACCOUNT, id1, 0, &l);
     }
     risk_limits_default(SCOPE_VENUE, &l);
     l.rate_n = l.msg_n = 64;
-    risk_limits_set(risk, SCOPE_VENUE, 1, 0, &l);
+    limit_set(w, SCOPE_VENUE, 1, 0, &l);
     for (uint32_t id2 = 1; id2 <= INSTRUMENTS; id2++) {
         risk_limits_default(SCOPE_INSTRUMENT, &l);
         l.max_qty = l.max_value = MUCH;
         l.max_spread_bp         = BP;
-        risk_limits_set(risk, SCOPE_INSTRUMENT, id2, 0, &l);
+        limit_set(w, SCOPE_INSTRUMENT, id2, 0, &l);
         for (uint32_t id1 = 1; id1 <= STRATEGIES; id1++) {
             risk_limits_default(id1 <= ACCOUNTS ? SCOPE_ACCOUNT_INSTRUMENT : SCOPE_STRATEGY_INSTRUMENT, &l);
             l.max_long = l.max_short = MUCH;
             l.max_open_orders        = 0;
-            risk_limits_set(risk, SCOPE_STRATEGY_INSTRUMENT, id1, id2, &l);
+            limit_set(w, SCOPE_STRATEGY_INSTRUMENT, id1, id2, &l);
             l.max_qty         = MUCH;
             l.max_open_orders = 50;
             if (id1 <= ACCOUNTS) {
-                risk_limits_set(risk, SCOPE_ACCOUNT_INSTRUMENT, id1, id2, &l);
+                limit_set(w, SCOPE_ACCOUNT_INSTRUMENT, id1, id2, &l);
             }
         }
     }
-}
-
-static err_t apply(world_t *w, const feed_t *f, const msg_t *msg)
-{
-    return engine_apply(w->engine, (now_t){.mono_ns = f->now, .utc_ns = f->now + f->day * NS_PER_DAY}, msg, &w->out);
 }
 
 static void control(world_t *w, control_kind_t kind, scope_t scope, uint32_t scope_id)
@@ -214,16 +243,14 @@ static uint8_t *arena_open(int fill)
     memset(arena, fill, arena_bytes);
     const void *made = engine_new(arena, &cfg);
     assert(made != NULL);
-    world_t w   = world_on(arena, outs[0]);
-    err_t   err = engine_account_open(w.engine, 1, ccy_pack("USD"), 2, MUCH);
-    assert(err == ERR_OK);
-    err = engine_account_open(w.engine, 2, ccy_pack("BTC"), 8, MUCH);
-    assert(err == ERR_OK);
-    limits_open(engine_risk(w.engine));
+    world_t w = world_on(arena, outs[0]);
+    control(&w, CONTROL_VENUE_LINK, SCOPE_VENUE, 1); /* no account yet: nothing is asked */
+    account_open(&w, 1, "USD", 2);
+    account_open(&w, 2, "BTC", 8);
+    limits_open(&w);
     instruments_open(&w);
     control(&w, CONTROL_JOURNAL, SCOPE_GLOBAL, 0);
     control(&w, CONTROL_CLOCK, SCOPE_GLOBAL, 0);
-    control(&w, CONTROL_VENUE_LINK, SCOPE_VENUE, 1);
     control(&w, CONTROL_SESSION, SCOPE_VENUE, 1);
     free(w.engine);
     return arena;
@@ -240,6 +267,10 @@ typedef union body {
     tick_t           tick;
     feed_state_t     state;
     control_t        control;
+    boot_t           boot;
+    account_def_t    account;
+    limit_set_t      limits;
+    mass_status_t    mass;
     uint8_t          bytes[256];
 } body_t;
 
@@ -256,6 +287,7 @@ static void book_update(feed_t *f, msg_t *m, book_update_t *u)
     f->venue_seq += byte(f) % 3;
     u->rpt_seq         = f->rpt_seq[i];
     u->venue_seq_first = u->venue_seq = byte(f) < 252 ? f->venue_seq : raw(f);
+    u->ts_recv_ns                     = received(f);
     u->bid_count                      = byte(f) % 4;
     u->ask_count                      = byte(f) % 4;
     const uint32_t there              = (uint32_t)u->bid_count + u->ask_count;
@@ -314,7 +346,7 @@ static void order_request(feed_t *f, order_req_t *q)
                                       .tif             = byte(f) < 192 ? TIF_GTC : byte(f) % 8,
                                       .exec_inst       = byte(f) < 192 ? 0 : byte(f) % 8,
                                       .reserved        = byte(f) >= 254};
-    q->cl_ord_id      = byte(f) < 252 ? cl_ord_id_make(EPOCH, LANE, ++f->lane_seq) : raw(f);
+    q->cl_ord_id      = byte(f) < 252 ? cl_ord_id_make(f->epoch, LANE, ++f->lane_seq) : raw(f);
     q->orig_cl_ord_id = cl_ord_id(f);
 }
 
@@ -358,28 +390,81 @@ static void control_any(feed_t *f, control_t *c)
     }
 }
 
+static void limits_any(feed_t *f, limit_set_t *l)
+{
+    static const uint8_t scopes[] = {SCOPE_VENUE,
+                                     SCOPE_ACCOUNT,
+                                     SCOPE_STRATEGY,
+                                     SCOPE_INSTRUMENT,
+                                     SCOPE_ACCOUNT_INSTRUMENT,
+                                     SCOPE_STRATEGY_INSTRUMENT};
+    const uint8_t        b        = byte(f);
+    risk_limits_t        limits   = {0};
+    *l                            = (limit_set_t){.scope_type = b < 240 ? scopes[b % sizeof scopes] : b % 16,
+                                                  .scope_id   = id(f, 2),
+                                                  .scope_id2  = id(f, INSTRUMENTS)};
+    if (l->scope_type < SCOPE_COUNT) {
+        risk_limits_default((scope_t)l->scope_type, &limits);
+    }
+    memcpy((char *)l + offsetof(limit_set_t, max_qty), &limits, sizeof limits);
+    for (uint8_t n = byte(f) % 8; n > 0; n--) { /* any field becomes anything */
+        const int64_t value = byte(f) < 192 ? number(f, 100) : MUCH;
+        memcpy((char *)l + offsetof(limit_set_t, max_qty) + byte(f) % (sizeof limits / sizeof value) * sizeof value,
+               &value, sizeof value);
+    }
+}
+
+/* What begins a life and what reconciles it. */
+static void life(feed_t *f, msg_type_t type, body_t *body)
+{
+    const uint8_t b = byte(f);
+    if (type == MSG_BOOT) {
+        body->boot = (boot_t){.epoch = b < 224 ? f->epoch + 1 : (uint32_t)raw(f), .flags = byte(f) < 240 ? b % 2 : b};
+    } else if (type == MSG_ACCOUNT_DEF) {
+        body->account = (account_def_t){.account_id = id(f, 3),
+                                        .tenant_id  = b < 240 ? 1 : b,
+                                        .ccy        = ccy_pack(b % 2 ? "USD" : "BTC"),
+                                        .initial    = number(f, MUCH),
+                                        .money_exp  = (int8_t)(b < 224 ? 2 : b)};
+    } else {
+        body->mass = (mass_status_t){.request_id    = f->request_id - (b < 192 ? b % 2 : b),
+                                     .account_id    = id(f, ACCOUNTS),
+                                     .venue_id      = (uint16_t)(byte(f) < 240 ? 1 : id(f, 9)),
+                                     .kind          = byte(f) % (MASS_STATUS_KIND_COUNT + 1),
+                                     .instrument_id = id(f, INSTRUMENTS),
+                                     .qty           = number(f, 17),
+                                     .amount        = number(f, 0)};
+    }
+}
+
 /* The next message; body and tail are the caller's to free. */
 static msg_t message(feed_t *f)
 {
     static const uint8_t types[] = {
         MSG_BOOK_UPDATE, MSG_BOOK_UPDATE,   MSG_BOOK_UPDATE,   MSG_BOOK_UPDATE,   MSG_TRADE,       MSG_TOP,
         MSG_TOP,         MSG_ORDER_REQUEST, MSG_ORDER_REQUEST, MSG_ORDER_REQUEST, MSG_EXEC_REPORT, MSG_EXEC_REPORT,
-        MSG_EXEC_REPORT, MSG_EXEC_REPORT,   MSG_TICK,          MSG_FEED_STATE,    MSG_CONTROL,     MSG_INSTRUMENT_DEF};
+        MSG_EXEC_REPORT, MSG_EXEC_REPORT,   MSG_TICK,          MSG_FEED_STATE,    MSG_CONTROL,     MSG_INSTRUMENT_DEF,
+        MSG_MASS_STATUS, MSG_MASS_STATUS,   MSG_MASS_STATUS,   MSG_LIMIT_SET,     MSG_ACCOUNT_DEF, MSG_BOOT};
     const uint8_t b    = byte(f);
     body_t        body = {0};
-    msg_t         m    = {.type = (msg_type_t)(b < 252 ? types[b % sizeof types] : b % 20)};
+    msg_t         m    = {.type = (msg_type_t)(b < 252 ? types[b % sizeof types] : b % (MSG_TYPE_COUNT + 2))};
     switch (m.type) {
     case MSG_BOOK_UPDATE: book_update(f, &m, &body.book); break;
     case MSG_INSTRUMENT_DEF: instrument_def(f, &m, &body.def); break;
     case MSG_ORDER_REQUEST: order_request(f, &body.req); break;
     case MSG_EXEC_REPORT: exec_report(f, &body.report); break;
     case MSG_CONTROL: control_any(f, &body.control); break;
+    case MSG_LIMIT_SET: limits_any(f, &body.limits); break;
+    case MSG_BOOT:
+    case MSG_ACCOUNT_DEF:
+    case MSG_MASS_STATUS: life(f, m.type, &body); break;
     case MSG_TRADE:
         body.trade = (trade_t){.instrument_id  = id(f, INSTRUMENTS),
                                .aggressor_side = byte(f) % 4,
                                .trade_id       = byte(f),
                                .px             = px(f),
-                               .qty            = number(f, 17)};
+                               .qty            = number(f, 17),
+                               .ts_recv_ns     = received(f)};
         break;
     case MSG_TOP:
         body.top = (top_t){.instrument_id = id(f, INSTRUMENTS),
@@ -387,7 +472,8 @@ static msg_t message(feed_t *f)
                            .bid_px        = number(f, 983),
                            .bid_qty       = byte(f) < 240 ? byte(f) : number(f, 0),
                            .ask_px        = number(f, 1018),
-                           .ask_qty       = byte(f) < 240 ? byte(f) : number(f, 0)};
+                           .ask_qty       = byte(f) < 240 ? byte(f) : number(f, 0),
+                           .ts_recv_ns    = received(f)};
         break;
     case MSG_FEED_STATE:
         body.state = (feed_state_t){
@@ -401,9 +487,9 @@ static msg_t message(feed_t *f)
 }
 
 /* ---- checks ------------------------------------------------------------------------------------------------------ */
-static void check_outputs(const world_t *w, const feed_t *f)
+static void check_outputs(const world_t *w, feed_t *f)
 {
-    uint32_t         pos      = 0;
+    uint32_t         pos = 0, questions = 0;
     uint64_t         accepted = 0; /* id of the verdict ACCEPTED whose request must come */
     const out_rec_t *rec;
     while ((rec = engine_out_next(&w->out, &pos)) != NULL) {
@@ -420,11 +506,26 @@ static void check_outputs(const world_t *w, const feed_t *f)
                 const feed_health_t health = book_health(engine_book(w->engine, req->instrument_id));
                 assert(health == FEED_LIVE || health == FEED_STALE);
                 assert(req->side == SIDE_BUY || req->side == SIDE_SELL);
-                assert(!f->killed);
+                assert(!f->killed && f->epoch != 0);
             }
+        } else if (rec->type == MSG_ORDER_STATUS_REQUEST) {
+            const order_status_req_t *q   = (const order_status_req_t *)(rec + 1);
+            const uint32_t            row = order_find(engine_orders(w->engine), q->cl_ord_id);
+            assert(row != ORDER_NONE && order_waits(order_at(engine_orders(w->engine), row)));
+            questions++;
+        } else if (rec->type == MSG_MASS_STATUS_REQUEST) {
+            const mass_status_req_t *q = (const mass_status_req_t *)(rec + 1);
+            assert(q->request_id > f->request_id && q->since_utc_ns >= 0);
+            f->request_id = q->request_id;
+            questions++;
+        } else if (rec->type == MSG_SNAPSHOT_REQUEST) {
+            const snapshot_req_t *q      = (const snapshot_req_t *)(rec + 1);
+            const feed_health_t   health = book_health(engine_book(w->engine, q->instrument_id));
+            assert(health == FEED_BROKEN || health == FEED_RECOVERING);
+            questions++;
         }
     }
-    assert(accepted == 0 && pos == w->out.len);
+    assert(accepted == 0 && pos == w->out.len && questions <= ENGINE_QUERIES_MAX);
 }
 
 /* Sums over the order table, of an account's orders (strategy_id 0) or of a strategy's. */
@@ -485,7 +586,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fresh[1] = arena_open(0xa5);
     }
     world_t a = world_on(arena_copy(fresh[0]), outs[0]), b = world_on(arena_copy(fresh[1]), outs[1]);
-    feed_t  f = {.at = data, .end = data + size, .now = NS_PER_S};
+    feed_t  f = {.at = data, .end = data + size, .now = NS_PER_S, .epoch = EPOCH};
     for (uint32_t n = 0; f.at < f.end && n < MESSAGES_MAX; n++) {
         const uint8_t step = byte(&f);
         f.now += step < 192 ? step * NS_PER_MS / 4 : (step - 191) * 20 * NS_PER_MS;
@@ -496,6 +597,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         free((void *)(uintptr_t)m.tail);
         assert(ea == eb && a.out.len == b.out.len && memcmp(a.out.buf, b.out.buf, a.out.len) == 0);
         check_outputs(&a, &f);
+        f.epoch = engine_epoch(a.engine);
         check_state(&a);
         if (n % 16 == 15) { /* a snapshot goes on as the original */
             uint8_t *moved = arena_copy(b.arena);

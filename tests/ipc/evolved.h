@@ -17,4 +17,4 @@ typedef struct small {
 
 enum { LEAF_NONE = 0, LEAF_TRADE = 1, LEAF_KINDS = 2 };
 enum { COLOUR_RED = 1, COLOUR_GREEN = 2, COLOUR_BLUE = 4 };
-enum { EVOLVED_NONE = 0, EVOLVED_TRADE = 3, EVOLVED_NEWS = 13 };
+enum { EVOLVED_NONE = 0, EVOLVED_TRADE = 3, EVOLVED_NEWS = 200 };

@@ -11,6 +11,7 @@
 #include "hwal_fbs.h"
 #include "ipc/fbs_json.h"
 #include "ipc/message.h"
+#include "ipc/record.h"
 
 #define ROOM (1u << 16)
 
@@ -76,11 +77,11 @@ static size_t emit_message(msg_type_t type, uint8_t *to)
         memcpy(body, &update, sizeof update);
         msg.tail       = tail;
         msg.tail_count = (uint32_t)(update.bid_count + update.ask_count);
-    } else if (type == MSG_INSTRUMENT_DEF) {
+    } else if (type == MSG_INSTRUMENT_DEF || type == MSG_LOG) {
         static const char *const symbols[] = {"BTCUSDT", "005930", "KRW-BTC", "\"\\\n\x01", "\xed\x95\x9c\xea\xb5\xad"};
         msg.text                           = symbols[rnd() % 5];
         msg.tail                           = tail;
-        msg.tail_count                     = (uint32_t)(rnd() % 17);
+        msg.tail_count                     = type == MSG_LOG ? 0 : (uint32_t)(rnd() % 17);
     }
     if (message_write(&msg, to, MESSAGE_BYTES_MAX, &len) != ERR_OK) {
         die("message_write");
@@ -88,19 +89,28 @@ static size_t emit_message(msg_type_t type, uint8_t *to)
     return len;
 }
 
-static size_t emit_record(msg_type_t type)
+/* By the template, as the engine journals it, and by the builder. */
+static size_t emit_record(msg_type_t type, bool sealed)
 {
     static _Alignas(8) uint8_t inner[MESSAGE_BYTES_MAX];
-    const size_t               inner_len = emit_message(type, inner);
-    uint64_t                   head[3];
+    uint64_t                   words[3 + sizeof(record_head_t) / 8];
+    record_head_t              head;
     fbs_builder_t              b;
     size_t                     len;
-    rnd_words(head, 3);
-    const uint32_t table = hwal_record_begin(&b, buf, sizeof buf);
-    hwal_record_put_sequence(&b, table, head[0]);
-    hwal_record_put_mono_ns(&b, table, (int64_t)head[1]);
-    hwal_record_put_utc_ns(&b, table, (int64_t)head[2]);
+    rnd_words(words, sizeof words / sizeof words[0]);
+    memcpy(&head, words + 3, sizeof head);
+    if (sealed) {
+        const size_t message_len = emit_message(type, record_message(buf));
+        const now_t  now         = {.mono_ns = (int64_t)words[1], .utc_ns = (int64_t)words[2]};
+        return record_seal(buf, type, (uint32_t)message_len, words[0], now, &head);
+    }
+    const size_t   inner_len = emit_message(type, inner);
+    const uint32_t table     = hwal_record_begin(&b, buf, sizeof buf);
+    hwal_record_put_sequence(&b, table, words[0]);
+    hwal_record_put_mono_ns(&b, table, (int64_t)words[1]);
+    hwal_record_put_utc_ns(&b, table, (int64_t)words[2]);
     hwal_record_put_msg(&b, table, (uint8_t)type, inner, inner_len);
+    hwal_record_put_head(&b, table, &head);
     if (fbs_end(&b, &len) != ERR_OK) {
         die("record");
     }
@@ -115,8 +125,9 @@ static void emit(const char *dir, int count)
         const bool          record = n % 2 == 1;
         const fbs_object_t *object =
             record ? &hwal_record_object : fbs_union_object(&hwal_message_names, (uint8_t)type);
-        const size_t len = record ? emit_record(type) : emit_message(type, buf);
-        size_t       text_len;
+        const size_t len =
+            record ? emit_record(type, n / (2 * (MSG_TYPE_COUNT - 1)) % 2 == 0) : emit_message(type, buf);
+        size_t text_len;
         if (fbs_json_out(object, buf, text, sizeof text, &text_len) != ERR_OK) {
             die("JSON out");
         }

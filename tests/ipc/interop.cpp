@@ -13,7 +13,7 @@ template <class Table> static bool check(const std::string &bytes)
     // The verifier wants an aligned start, as a ring slot has.
     std::vector<uint64_t> words((bytes.size() + 7) / 8);
     std::memcpy(words.data(), bytes.data(), bytes.size());
-    const auto          *at = reinterpret_cast<const uint8_t *>(words.data());
+    const auto           *at = reinterpret_cast<const uint8_t *>(words.data());
     flatbuffers::Verifier verifier(at, bytes.size());
     return verifier.VerifyBuffer<Table>(nullptr) && flatbuffers::GetRoot<Table>(at)->body() != nullptr;
 }
@@ -22,7 +22,7 @@ static bool check_record(const std::string &bytes)
 {
     std::vector<uint64_t> words((bytes.size() + 7) / 8);
     std::memcpy(words.data(), bytes.data(), bytes.size());
-    const auto          *at = reinterpret_cast<const uint8_t *>(words.data());
+    const auto           *at = reinterpret_cast<const uint8_t *>(words.data());
     flatbuffers::Verifier verifier(at, bytes.size());
     return hwal::VerifyRecordBuffer(verifier) && hwal::GetRecord(at)->msg() != nullptr;
 }
@@ -32,13 +32,29 @@ int main(int argc, char **argv)
     const struct {
         const char *name;
         bool (*check)(const std::string &);
-    } tables[] = {{"InstrumentDefMsg", check<hwal::InstrumentDefMsg>}, {"BookUpdateMsg", check<hwal::BookUpdateMsg>},
-                  {"TradeMsg", check<hwal::TradeMsg>},                 {"TopMsg", check<hwal::TopMsg>},
-                  {"OrderRequestMsg", check<hwal::OrderRequestMsg>},   {"ExecReportMsg", check<hwal::ExecReportMsg>},
-                  {"VerdictMsg", check<hwal::VerdictMsg>},             {"PositionMsg", check<hwal::PositionMsg>},
-                  {"TickMsg", check<hwal::TickMsg>},                   {"FeedStateMsg", check<hwal::FeedStateMsg>},
-                  {"ControlMsg", check<hwal::ControlMsg>},             {"AlarmMsg", check<hwal::AlarmMsg>},
-                  {"Record", check_record}};
+    } tables[]  = {{"InstrumentDefMsg", check<hwal::InstrumentDefMsg>},
+                   {"BookUpdateMsg", check<hwal::BookUpdateMsg>},
+                   {"TradeMsg", check<hwal::TradeMsg>},
+                   {"TopMsg", check<hwal::TopMsg>},
+                   {"OrderRequestMsg", check<hwal::OrderRequestMsg>},
+                   {"ExecReportMsg", check<hwal::ExecReportMsg>},
+                   {"VerdictMsg", check<hwal::VerdictMsg>},
+                   {"PositionMsg", check<hwal::PositionMsg>},
+                   {"TickMsg", check<hwal::TickMsg>},
+                   {"FeedStateMsg", check<hwal::FeedStateMsg>},
+                   {"ControlMsg", check<hwal::ControlMsg>},
+                   {"AlarmMsg", check<hwal::AlarmMsg>},
+                   {"BootMsg", check<hwal::BootMsg>},
+                   {"AccountDefMsg", check<hwal::AccountDefMsg>},
+                   {"LimitSetMsg", check<hwal::LimitSetMsg>},
+                   {"OrderStatusRequestMsg", check<hwal::OrderStatusRequestMsg>},
+                   {"MassStatusRequestMsg", check<hwal::MassStatusRequestMsg>},
+                   {"MassStatusMsg", check<hwal::MassStatusMsg>},
+                   {"SnapshotRequestMsg", check<hwal::SnapshotRequestMsg>},
+                   {"OrderMsg", check<hwal::OrderMsg>},
+                   {"AccountMsg", check<hwal::AccountMsg>},
+                   {"LogMsg", check<hwal::LogMsg>},
+                   {"Record", check_record}};
     int checked = 0;
     for (int i = 1; i < argc; i++) {
         const std::string path(argv[i]);

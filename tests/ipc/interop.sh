@@ -22,7 +22,7 @@ schema() { flatc --binary --schema --bfbs-comments --bfbs-builtins -o "$tmp" "$1
 schema "$fbs"
 gcc $flags -o "$tmp/fbsgen" ipc/gen/*.c $base
 "$tmp/fbsgen" "$tmp/hwal.bfbs" "$tmp"
-gcc $flags -o "$tmp/interop" tests/ipc/interop.c ipc/fbs_json.c ipc/message.c "$tmp/hwal_fbs.c" core/types/msg.c $base
+gcc $flags -o "$tmp/interop" tests/ipc/interop.c ipc/fbs_json.c ipc/message.c ipc/record.c "$tmp/hwal_fbs.c" core/types/msg.c $base
 tables=$(grep -oE '^table \w+' "$fbs" | cut -d' ' -f2)
 
 decode() { # DIR: flatc's JSON beside each buffer

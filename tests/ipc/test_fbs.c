@@ -65,12 +65,14 @@ static void sample_make(sample_t *s, msg_type_t type)
         body.ask_count    = (uint16_t)(s->msg.tail_count - body.bid_count);
         memcpy(s->body, &body, sizeof body);
     }
-    if (type == MSG_INSTRUMENT_DEF) {
+    if (type == MSG_INSTRUMENT_DEF || type == MSG_LOG) {
         const size_t n = 1 + rnd() % SYMBOL_MAX;
         for (size_t i = 0; i < n; i++) {
             s->text[i] = (char)(' ' + rnd() % 95);
         }
-        s->msg.text       = s->text;
+        s->msg.text = s->text;
+    }
+    if (type == MSG_INSTRUMENT_DEF) {
         s->msg.tail       = s->tail;
         s->msg.tail_count = (uint32_t)(rnd() % 17);
     }
@@ -107,7 +109,7 @@ static size_t build(const msg_t *msg, void *buf, size_t cap)
     const fbs_object_t *object = object_of_type(msg->type);
     const uint32_t      table  = fbs_begin(&b, object, buf, cap);
     fbs_put(&b, table, &object->fields[0], msg->body);
-    if (msg->type == MSG_INSTRUMENT_DEF) {
+    if (msg->text != NULL) {
         fbs_put_string(&b, table, &object->fields[1], msg->text, strlen(msg->text));
     }
     if (msg->tail != NULL) {
@@ -122,7 +124,7 @@ static size_t build(const msg_t *msg, void *buf, size_t cap)
 static size_t build_strangely(const msg_t *msg, uint8_t *buf)
 {
     const size_t   body   = msg_body_size(msg->type);
-    const uint32_t fields = msg->text != NULL ? 3 : msg->tail != NULL ? 2 : 1;
+    const uint32_t fields = 1u + (msg->text != NULL) + (msg->tail != NULL);
     const uint32_t table  = 24; /* tail word at 28, text word at 32, body at 40 */
     uint32_t       at     = 40 + (uint32_t)body + 8;
     memset(buf, 0xee, 4096);
@@ -141,8 +143,8 @@ static size_t build_strangely(const msg_t *msg, uint8_t *buf)
         memcpy(buf + at + 16, msg->tail, tail_bytes(msg));
         at += 16 + (uint32_t)tail_bytes(msg);
     }
-    const uint16_t vtable[] = {(uint16_t)(4 + 2 * fields), (uint16_t)(16 + body), 16, (uint16_t)(fields == 3 ? 8 : 4),
-                               4};
+    const uint16_t vtable[] = {(uint16_t)(4 + 2 * fields), (uint16_t)(16 + body), 16,
+                               (uint16_t)(msg->text != NULL ? 8 : 4), 4};
     memcpy(buf + at, vtable, 4 + 2 * fields);
     memcpy(buf + table, &(int32_t){(int32_t)table - (int32_t)at}, 4);
     return at + 4 + 2 * fields;

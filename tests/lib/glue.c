@@ -134,7 +134,7 @@ uint16_t glue_request(glue_t *g, const order_req_t *req, now_t now, risk_out_t *
     if (req->action == ORDER_ACTION_NEW) {
         order_req_t sent = *req;
         sent.px          = out->px;
-        order_open(g->orders, &sent, out->px_value, now);
+        order_open(g->orders, &sent, out->px_value);
     } else if (req->action == ORDER_ACTION_REPLACE) {
         order_replace_sent(g->orders, row, out->px, out->px_value, req->qty);
     } else {

@@ -9,7 +9,7 @@ check "help" exits 0 "$HWAL" --help
 check "version" exits 0 "$HWAL" --version
 check "no command" exits 2 "$HWAL"
 check "unknown command" exits 2 "$HWAL" nonsense
-for c in run replay config bench; do
+for c in run replay config bench journal status tail books orders positions feeds lat top kill segments postmortem doctor; do
     check "$c --help" exits 0 "$HWAL" $c --help
     check "$c --help has examples" says "examples:|hwal $c"
 done
@@ -30,9 +30,9 @@ printf 'instance: x\nmarket:\n  seed: 1\n  tempo: 3\n' >"$T/unknown.yaml"
 check "unknown key" exits 1 "$HWAL" config check "$T/unknown.yaml"
 check "it names file and key" says "unknown.yaml.*tempo"
 check "it names the line" says "line: 4|line 4"
-printf 'market: { rate: 0 }\n' >"$T/range.yaml"
+printf 'market: { rate: -1 }\n' >"$T/range.yaml"
 check "out of range" exits 1 "$HWAL" config check "$T/range.yaml"
-check "it names key and limits" says "market.rate is 0, allowed are 1 to"
+check "it names key and limits" says "market.rate is -1, allowed are 0 to"
 printf 'accounts:\n  - { currency: USDT, initial: "1e" }\n' >"$T/decimal.yaml"
 check "bad decimal" exits 1 "$HWAL" config check "$T/decimal.yaml"
 check "it shows the text" says '"1e"'
@@ -47,22 +47,22 @@ check "strategy without a name" exits 2 "$HWAL" run --strategy nonsense
 check "it lists the names" says "market_maker, sma_cross"
 
 # ---- the generated market: does something, and the same twice and with both compilers ----
-check "run" exits 0 "$HWAL" run --config configs/demo.yaml --seconds 5 --json
+check "generated" exits 0 "$HWAL" replay --generate --config configs/demo.yaml --seconds 5 --json
 check "trades" json "d['orders'] > 0 and d['fills'] > 0 and all(f['health'] == 'LIVE' for f in d['feeds'].values())"
 cp "$T/out" "$T/first"
 same() { python3 -c 'import json,sys; a,b=(json.load(open(f)) for f in sys.argv[1:3]); sys.exit(any(a[k]!=b[k] for k in ("state_hash","output_hash","orders","fills","pnl")))' "$T/first" "$T/out"; }
-check "run again" exits 0 "$HWAL" run --config configs/demo.yaml --seconds 5 --json
+check "again" exits 0 "$HWAL" replay --generate --config configs/demo.yaml --seconds 5 --json
 check "same hashes" same
 if [ -x "$CLANG" ]; then
-    check "run, clang build" exits 0 "$CLANG" run --config configs/demo.yaml --seconds 5 --json
+    check "clang build" exits 0 "$CLANG" replay --generate --config configs/demo.yaml --seconds 5 --json
     check "same hashes from clang" same
 else
     fail "no clang build at $CLANG"
 fi
-check "another seed" exits 0 "$HWAL" run --config configs/demo.yaml --seconds 5 --json --seed 43
+check "another seed" exits 0 "$HWAL" replay --generate --config configs/demo.yaml --seconds 5 --json --seed 43
 checks=$((checks + 1)); same && fail "another seed gives the same hashes"
-check "slow venue ends all the same" exits 0 env HWAL_VENUE_PLACE_US=3000000 HWAL_VENUE_REPORT_US=2000000 "$HWAL" run --seconds 2
-check "text summary" exits 0 "$HWAL" run --seconds 1
+check "slow venue ends all the same" exits 0 env HWAL_VENUE_PLACE_US=3000000 HWAL_VENUE_REPORT_US=2000000 "$HWAL" replay --generate --seconds 2
+check "text summary" exits 0 "$HWAL" replay --generate --seconds 1
 check "no colour in a pipe" bash -c '! grep -q $'"'\\e'"' "$1"' _ "$T/out"
 
 if [ ! -d "$SHARED/data/binance" ]; then

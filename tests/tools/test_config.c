@@ -68,7 +68,8 @@ static void test_structure_is_refused_with_line_and_key(void **state)
     refused("market:\n  seed: 1\n  tempo: 3\n",
             "f.yaml line 3: market.tempo: no such key; there are seed, rate, seconds, instruments");
     refused("venue: { seed: 1 }\n", "f.yaml line 1: venue.seed: no such key");
-    refused("a: 1\n", "f.yaml line 1: a: no such key; there are instance, engine, venue, market, accounts");
+    refused("a: 1\n", "f.yaml line 1: a: no such key; there are instance, engine, venue, market, journal, rings, run, "
+                      "capture, accounts");
     refused("accounts:\n  - currency: A\n    initial: 1\n    x: 1\n", "f.yaml line 4: accounts.x: no such key");
     refused("market:\n  seed: 1\n  seed: 2\n", "f.yaml line 3: market.seed is written twice");
     refused("market:\n  seed: 1\nvenue: {}\nmarket:\n  rate: 2\n", "f.yaml line 4: market is written twice");
@@ -130,12 +131,12 @@ static void test_whole_numbers_are_plain_and_in_range(void **state)
         const size_t len  = strcspn(text, "\"");
         snprintf(yaml, sizeof yaml, "market:\n  rate: %s\n", bad[i]);
         snprintf(want, sizeof want,
-                 "f.yaml line 2: market.rate is \"%.*s\", which is no whole number; allowed are 1 to 1000000", (int)len,
+                 "f.yaml line 2: market.rate is \"%.*s\", which is no whole number; allowed are 0 to 1000000", (int)len,
                  text);
         refused(yaml, want);
     }
-    refused("market: { rate: 0 }\n", "f.yaml line 1: market.rate is 0, allowed are 1 to 1000000");
-    refused("market:\n  rate:\n    1000001\n", "f.yaml line 3: market.rate is 1000001, allowed are 1 to 1000000");
+    refused("market: { rate: -1 }\n", "f.yaml line 1: market.rate is -1, allowed are 0 to 1000000");
+    refused("market:\n  rate:\n    1000001\n", "f.yaml line 3: market.rate is 1000001, allowed are 0 to 1000000");
     refused("venue: { place_us: -1 }\n", "f.yaml line 1: venue.place_us is -1, allowed are 0 to 60000000");
     refused("engine:\n  epoch: 1\n  book_far_levels: 100\n",
             "f.yaml line 3: engine.book_far_levels is 100, which is no power of two");
@@ -454,6 +455,23 @@ static void same(const config_t *a, const config_t *b)
     }
 }
 
+static void live_same(const config_t *a, const config_t *b)
+{
+    assert_string_equal(a->journal.dir, b->journal.dir);
+    assert_int_equal(a->journal.max_bytes, b->journal.max_bytes);
+    assert_int_equal(a->journal.file_bytes, b->journal.file_bytes);
+    assert_int_equal(a->journal.durability, b->journal.durability);
+    assert_int_equal(a->journal.start, b->journal.start);
+    assert_memory_equal(&a->rings, &b->rings, sizeof a->rings);
+    assert_memory_equal(&a->run, &b->run, sizeof a->run);
+    assert_string_equal(a->capture.speed, b->capture.speed);
+    assert_int_equal(a->capture.files_count, b->capture.files_count);
+    for (unsigned i = 0; i < a->capture.files_count; i++) {
+        assert_string_equal(a->capture.files[i], b->capture.files[i]);
+    }
+    assert_true(config_hash(a) == config_hash(b));
+}
+
 static void printed_is_read_back(const config_t *c)
 {
     fflush(stdout);
@@ -468,6 +486,7 @@ static void printed_is_read_back(const config_t *c)
         fail_msg("printed settings: %s", err_msg());
     }
     same(c, back);
+    live_same(c, back);
     config_free(back);
 }
 
@@ -480,6 +499,7 @@ static void test_shipped_files_and_what_show_prints(void **state)
     assert_string_equal(c->instance, "demo");
     assert_int_equal(c->accounts_count, 4);
     assert_int_equal(c->strategies_count, 2);
+    assert_int_equal(c->journal.start, START_NEW);
     printed_is_read_back(c);
     config_free(c);
     assert_int_equal(config_load(NULL, &c), ERR_OK);
@@ -489,9 +509,123 @@ static void test_shipped_files_and_what_show_prints(void **state)
     assert_int_equal(c->risk[0].collar_bps, 77);
     printed_is_read_back(c);
     config_free(c);
+    c = taken(
+        "journal: { dir: /var/x, durability: power, start: new, file_bytes: 1048576, max_bytes: 8388608 }\n"
+        "rings: { md: 1024, exec: 2048, ord: 8192, jrn: 16384, ev: 1024 }\n"
+        "run: { wait: spin, engine_cpu: 1, adapter_cpu: 0 }\ncapture: { files: [a.gz, ../b.gz], speed: \"0.5\" }\n");
+    assert_string_equal(c->journal.dir, "/var/x");
+    assert_true(c->journal.durability == DURABILITY_POWER && c->journal.start == START_NEW);
+    assert_true(c->rings.md == 1024 && c->rings.exec == 2048 && c->run.wait == WAIT_SPIN && c->run.engine_cpu == 1);
+    assert_int_equal(c->capture.files_count, 2);
+    assert_string_equal(c->capture.files[1], "../b.gz");
+    printed_is_read_back(c);
+    config_free(c);
     assert_int_equal(config_instruments_load("configs/instruments.yaml", &list), ERR_OK);
     assert_true(list->instruments_count >= 5);
     config_instruments_free(list);
+}
+
+static void test_live_settings_are_refused(void **state)
+{
+    (void)state;
+    refused("journal: { durability: disk }\n",
+            "f.yaml line 1: journal.durability is \"disk\", allowed is one of: process power");
+    refused("journal: { start: 1 }\n", "f.yaml line 1: journal.start is \"1\", allowed is one of: resume new");
+    refused("journal: { start: \"resume new\" }\n",
+            "f.yaml line 1: journal.start is \"resume new\", allowed is one of");
+    refused("run: { wait: Spin }\n", "f.yaml line 1: run.wait is \"Spin\", allowed is one of: adaptive spin");
+    refused("run: { engine_cpu: -2 }\n", "f.yaml line 1: run.engine_cpu is -2, allowed are -1 to 1023");
+    refused("rings: { md: 1000 }\n", "f.yaml line 1: rings.md is 1000, allowed are 1024 to 1048576");
+    refused("rings: { md: 1025 }\n", "f.yaml line 1: rings.md is 1025, which is no power of two");
+    refused("rings: { ord: 4096 }\n", "f.yaml line 1: rings.ord is 4096, allowed are 8192 to 1048576");
+    refused("journal: { file_bytes: 1048577 }\n",
+            "f.yaml line 1: journal.file_bytes is 1048577, which is no multiple of 4096");
+    static const char *const paths[] = {"journal", "a/b", "/a/../b", "/..", "/a/.", "/./a", "../x"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        char yaml[64], want[128];
+        snprintf(yaml, sizeof yaml, "journal: { dir: %s }\n", paths[i]);
+        snprintf(want, sizeof want, "f.yaml line 1: journal.dir is \"%s\", allowed is an absolute path", paths[i]);
+        refused(yaml, want);
+    }
+    refused("journal: { file_bytes: 1048576, max_bytes: 4194304000 }\n",
+            "journal.max_bytes is 4194304000, that is 4000 files of journal.file_bytes 1048576, allowed are 2 to 200");
+    refused("journal: { max_bytes: 67108864 }\n", "journal.max_bytes is 67108864, that is 1 files");
+    refused("capture: { files: x }\n", "f.yaml line 1: capture.files must be a list, not a text");
+    refused("capture: { speed: -1 }\n", "f.yaml line 1: capture.speed is \"-1\", allowed is a decimal from 0");
+    env_refused("HWAL_JOURNAL_DIR", "x", "environment: HWAL_JOURNAL_DIR is \"x\", allowed is an absolute path");
+    env_refused("HWAL_RUN_WAIT", "nap", "environment: HWAL_RUN_WAIT is \"nap\", allowed is one of: adaptive spin");
+}
+
+/* What a journal depends on changes the hash, each setting for itself; what it does not, does not. */
+static void test_hash_is_of_what_an_engine_is_made_of(void **state)
+{
+    (void)state;
+    static const char base[] = "accounts:\n  - { currency: USDT, initial: \"5\" }\nstrategies: [sma_cross]\n";
+    static const struct {
+        const char *yaml;
+        bool        same;
+    } rows[] = {
+        {"instance: other\naccounts:\n  - { currency: USDT, initial: \"5\" }\nstrategies: [sma_cross]\n", true},
+        {"engine: { epoch: 9 }\naccounts:\n  - { currency: USDT, initial: \"5\" }\nstrategies: [sma_cross]\n", true},
+        {"market: { rate: 9 }\naccounts:\n  - { currency: USDT, initial: \"5\" }\nstrategies: [sma_cross]\n", true},
+        {"rings: { md: 1024 }\naccounts:\n  - { currency: USDT, initial: \"5\" }\nstrategies: [sma_cross]\n", true},
+        {"engine: { orders_max: 2048 }\naccounts:\n  - { currency: USDT, initial: \"5\" }\nstrategies: [sma_cross]\n",
+         false},
+        {"accounts:\n  - { currency: USDT, initial: \"6\" }\nstrategies: [sma_cross]\n", false},
+        {"accounts:\n  - { currency: USDC, initial: \"5\" }\nstrategies: [sma_cross]\n", false},
+        {"accounts:\n  - { currency: USDT, initial: \"5\" }\nstrategies: [market_maker]\n", false},
+        {"accounts:\n  - { currency: USDT, initial: \"5\" }\n", false},
+        {"strategies: [sma_cross]\n", false},
+    };
+    config_t      *c    = taken(base);
+    const uint64_t want = config_hash(c);
+    config_free(c);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        c = taken(rows[i].yaml);
+        if ((config_hash(c) == want) != rows[i].same) {
+            fail_msg("%s\n  %s", rows[i].yaml, rows[i].same ? "changes the hash" : "does not change the hash");
+        }
+        config_free(c);
+    }
+    c                     = taken(risk_of("USDT", "collar_bps", "77"));
+    const uint64_t collar = config_hash(c);
+    config_free(c);
+    c = taken(risk_of("USDT", "collar_bps", "78"));
+    assert_true(config_hash(c) != collar);
+    config_free(c);
+}
+
+static void test_state_directory_and_single_settings(void **state)
+{
+    (void)state;
+    char      path[256], *home = getenv("HOME"), *xdg = getenv("XDG_STATE_HOME");
+    config_t *c = taken("instance: i1\n");
+    setenv("HOME", "/h", 1);
+    unsetenv("XDG_STATE_HOME");
+    assert_int_equal(config_state_dir(c, path, sizeof path), ERR_OK);
+    assert_string_equal(path, "/h/.local/state/hwal/i1");
+    setenv("XDG_STATE_HOME", "/x", 1);
+    assert_int_equal(config_state_dir(c, path, sizeof path), ERR_OK);
+    assert_string_equal(path, "/x/hwal/i1");
+    unsetenv("XDG_STATE_HOME");
+    unsetenv("HOME");
+    assert_int_equal(config_state_dir(c, path, sizeof path), ERR_CONFIG);
+    assert_int_equal(config_set(c, "journal", "dir", "/j"), ERR_OK);
+    assert_int_equal(config_state_dir(c, path, sizeof path), ERR_OK);
+    assert_string_equal(path, "/j");
+    assert_int_equal(config_state_dir(c, path, 2), ERR_CONFIG);
+    assert_int_equal(config_set(c, "", "instance", "i2"), ERR_OK);
+    assert_string_equal(c->instance, "i2");
+    assert_int_equal(config_set(c, "", "instance", "i 2"), ERR_CONFIG);
+    assert_int_equal(config_set(c, "capture", "speed", "x"), ERR_CONFIG);
+    assert_int_equal(config_set(c, "capture", "tempo", "1"), ERR_NOT_FOUND);
+    config_free(c);
+    if (home) {
+        setenv("HOME", home, 1);
+    }
+    if (xdg) {
+        setenv("XDG_STATE_HOME", xdg, 1);
+    }
 }
 
 int main(void)
@@ -507,6 +641,9 @@ int main(void)
         cmocka_unit_test(test_environment),
         cmocka_unit_test(test_instruments),
         cmocka_unit_test(test_shipped_files_and_what_show_prints),
+        cmocka_unit_test(test_live_settings_are_refused),
+        cmocka_unit_test(test_hash_is_of_what_an_engine_is_made_of),
+        cmocka_unit_test(test_state_directory_and_single_settings),
     };
     if (!mkdtemp(dir)) {
         return 1;

@@ -17,6 +17,7 @@
 #include "core/book/book.h"
 #include "core/match/flow.h"
 #include "core/types/hash.h"
+#include "core/types/time.h"
 
 #define OUT_CAP (4 * FLOW_REPORTS_MAX)
 #define LEVELS 4096u
@@ -455,6 +456,110 @@ static void test_flow_our_orders_add_up(void **state)
     run_free(run);
 }
 
+/* A snapshot on demand is the book as it is, heals a book that missed everything, and changes nothing else. */
+static void test_flow_snapshot_on_demand(void **state)
+{
+    (void)state;
+    const uint64_t seed = seed_start();
+    run_t         *run = run_new(seed, 3), *plain = run_new(seed, 3);
+    uint32_t       asked = 0;
+    assert_int_equal(flow_snapshot(run->flow, 0), ERR_STATE); /* before the first one */
+    for (unsigned i = 0; i < 20000; i++) {
+        run_step(run);
+        run_step(plain);
+        if (i < 10 || i % 97 != 0) {
+            continue;
+        }
+        const uint32_t     index = asked++ % 3;
+        model_t           *m     = &run->models[index];
+        msg_t              msg;
+        bool               top = false, last = false;
+        const feed_state_t gone = {.instrument_id = index + 1, .health = FEED_BROKEN, .reason = FEED_REASON_LOST};
+        model_t           *was  = malloc(sizeof *was);
+        *was                    = *m;
+        m->count[0] = m->count[1] = 0;
+        book_feed(run->books[index], &gone, run->now_ns);
+        assert_int_equal(flow_snapshot(run->flow, index), ERR_OK);
+        assert_int_equal(flow_snapshot(run->flow, index), ERR_STATE); /* not fetched yet */
+        while (flow_md_next(run->flow, &msg)) {
+            if (msg.type == MSG_TOP) {
+                assert_true(last);
+                model_top(m, msg.body);
+                top = true;
+                continue;
+            }
+            const book_update_t *upd    = msg.body;
+            const level_t       *levels = msg.tail;
+            assert_int_equal(upd->instrument_id, index + 1);
+            assert_int_equal(upd->rpt_seq, ++m->rpt_seq);
+            assert_int_equal(upd->venue_seq, m->venue_seq);
+            assert_true((upd->flags & BOOK_FLAG_SNAPSHOT) != 0);
+            assert_int_equal((upd->flags & BOOK_FLAG_FIRST) != 0, m->count[0] + m->count[1] == 0);
+            for (uint32_t k = 0; k < msg.tail_count; k++) {
+                model_set(m, k >= upd->bid_count, levels[k]);
+            }
+            last = (upd->flags & BOOK_FLAG_LAST) != 0;
+            assert_int_equal(book_apply(run->books[index], upd, msg.tail, run->now_ns), ERR_OK);
+        }
+        assert_true(top);
+        assert_int_equal(book_health(run->books[index]), FEED_LIVE);
+        for (unsigned side = 0; side < 2; side++) {
+            assert_int_equal(m->count[side], was->count[side]);
+            for (uint32_t k = 0; k < was->count[side]; k++) {
+                bool found = false;
+                for (uint32_t n = 0; n < m->count[side]; n++) {
+                    found = found || memcmp(&m->levels[side][n], &was->levels[side][k], sizeof(level_t)) == 0;
+                }
+                assert_true(found);
+            }
+        }
+        free(was);
+    }
+    for (uint32_t i = 0; i < 3; i++) { /* the market went its way as if nobody had asked */
+        assert_int_equal(run->models[i].trade_id, plain->models[i].trade_id);
+        assert_int_equal(run->models[i].venue_seq, plain->models[i].venue_seq);
+        assert_memory_equal(run->books[i]->best, plain->books[i]->best, sizeof run->books[i]->best);
+    }
+    run_free(run);
+    run_free(plain);
+}
+
+static void test_flow_stands_and_goes_on(void **state)
+{
+    (void)state;
+    run_t *run = run_new(seed_start(), 4);
+    for (unsigned i = 0; i < 1000; i++) {
+        run_step(run);
+    }
+    const int64_t due = flow_due_ns(run->flow);
+    flow_resume(run->flow, due - 5);
+    assert_int_equal(flow_due_ns(run->flow), due); /* nothing was late */
+    flow_resume(run->flow, due + NS_PER_DAY);
+    assert_int_equal(flow_due_ns(run->flow), due + NS_PER_DAY);
+    run->out.count = 0;
+    assert_int_equal(flow_step(run->flow, due + NS_PER_DAY - 1, &run->out), ERR_EMPTY);
+    for (unsigned i = 0; i < 1000; i++) {
+        run_step(run);
+    }
+    assert_int_equal(flow_now_ns(run->flow), run->now_ns);
+    /* the pace: 4 instruments, an event of each every 50 us on average */
+    flow_pace(run->flow, 50000);
+    const int64_t from = run->now_ns;
+    for (unsigned i = 0; i < 40000; i++) {
+        run_step(run);
+    }
+    assert_in_range(run->now_ns - from, 490 * NS_PER_MS, 510 * NS_PER_MS);
+    flow_pace(run->flow, -1); /* the nearest that may be: a microsecond */
+    run_step(run);
+    const int64_t then = run->now_ns;
+    for (unsigned i = 0; i < 40000; i++) {
+        run_step(run);
+    }
+    assert_true(run->now_ns - then < 12 * NS_PER_MS);
+    assert_int_equal(flow_orders(run->flow)->open_count, 0);
+    run_free(run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +569,8 @@ int main(void)
         cmocka_unit_test(test_flow_bytes_are_a_snapshot),
         cmocka_unit_test(test_flow_calls_out_of_turn_change_nothing),
         cmocka_unit_test(test_flow_our_orders_add_up),
+        cmocka_unit_test(test_flow_snapshot_on_demand),
+        cmocka_unit_test(test_flow_stands_and_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,7 +49,7 @@ static uint32_t open_at(fix_t *f, uint64_t id, side_t side, int64_t qty, int64_t
                                      .tif           = TIF_GTC,
                                      .qty           = qty,
                                      .px            = px},
-                      px, (now_t){0});
+                      px);
 }
 
 static uint32_t open_buy(fix_t *f, uint64_t id)

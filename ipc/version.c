@@ -1,4 +1,4 @@
-#include "tools/version.h"
+#include "ipc/version.h"
 
 const char *version_build_id(void)
 {

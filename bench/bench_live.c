@@ -1,0 +1,213 @@
+/* A whole live instance, measured from what its roles keep in shared memory: `hwal run` with its generated market, the
+ * simulated venue, the journal and every risk check, once at the demonstration's pace and once nearly idle, where each
+ * signal has to wake the engine and then the adapter. Beside it in the same minute: a futex there and back, two hops, as
+ * a blocking wake costs on this machine at this moment.
+ *
+ *   event   one input in the engine: journaled, applied, published         decide  one that sent a request, until in ord
+ *   taken   from the receipt of the market data that gave the signal until the venue's adapter took the order
+ *
+ * All processes are adaptive and unpinned, as they come. Samples are the midpoints of the histograms' counters (three
+ * digits). A machine with fewer cores than busy roles shows its scheduler too. */
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench/bench.h"
+#include "ipc/histogram.h"
+#include "tools/attach.h"
+
+typedef struct pace {
+    const char *name; /* of its rows */
+    const char *rate; /* messages a second */
+    int         seconds;
+} pace_t;
+
+static void sleep_ms(int64_t ms)
+{
+    const struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
+}
+
+static bool running(const char *instance)
+{
+    static attach_t a;
+    if (attach_open(&a, instance, getuid()) != ERR_OK) {
+        return false;
+    }
+    const control_page_t *engine = attach_control(&a, ROLE_ENGINE), *sim = attach_control(&a, ROLE_SIM);
+    const bool runs = engine && sim && atomic_load(&engine->state) == ROLE_RUN && atomic_load(&sim->state) == ROLE_RUN;
+    attach_close(&a);
+    return runs;
+}
+
+static err_t copy_of(const attach_t *a, role_t role, const char *name, bench_series_t *out)
+{
+    size_t             bytes = 0;
+    const histogram_t *h     = segment_find(&a->role[role], name, SEGMENT_HISTOGRAM, &bytes);
+    if (!h || bytes < sizeof *h) {
+        return err_set(ERR_NOT_FOUND, "live: no histogram %s.%s", topology_role_name(role), name);
+    }
+    for (uint32_t i = 0; i < HISTOGRAM_COUNTERS; i++) {
+        const unsigned shift = i < 2048 ? 0 : (i - 2048) / 1024 + 1;
+        const uint64_t low   = i < 2048 ? i : (1024 + (i - 2048) % 1024ull) << shift;
+        const double   value =
+            i + 1 == HISTOGRAM_COUNTERS ? (double)h->max : (double)low + ((double)(1ull << shift) - 1) / 2;
+        for (uint64_t n = 0; n < h->counters[i]; n++) {
+            bench_add(out, value);
+        }
+    }
+    return ERR_OK;
+}
+
+static err_t rows(const bench_t *bench, const attach_t *a, const pace_t *pace, double *taken_p50)
+{
+    static const struct {
+        role_t      role;
+        const char *histogram;
+    } kinds[] = {{ROLE_ENGINE, "event"}, {ROLE_ENGINE, "decide"}, {ROLE_SIM, "taken"}};
+    err_t err = ERR_OK;
+    for (size_t i = 0; !err && i < sizeof kinds / sizeof kinds[0]; i++) {
+        bench_series_t series = {0};
+        char           name[32];
+        snprintf(name, sizeof name, "%s, %s", kinds[i].histogram, pace->name);
+        err = copy_of(a, kinds[i].role, kinds[i].histogram, &series);
+        if (!err) {
+            bench_report(bench, &(bench_result_t){.name   = name,
+                                                  .unit   = "ns",
+                                                  .regime = "unpinned",
+                                                  .on     = {"risk", "journal", "publication", "adaptive waits"},
+                                                  .series = &series});
+            *taken_p50 = bench_percentile(&series, 0.5);
+        }
+        bench_free(&series);
+    }
+    return err;
+}
+
+static err_t instance(const bench_t *bench, const pace_t *pace, double *taken_p50)
+{
+    static attach_t a;
+    char            name[32], home[] = "/tmp/hwal-bench-XXXXXX", seconds[8];
+    if (!mkdtemp(home)) {
+        return err_set(ERR_IO, "live: no directory in /tmp");
+    }
+    snprintf(name, sizeof name, "bench%d", (int)getpid());
+    snprintf(seconds, sizeof seconds, "%d", pace->seconds + 30);
+    const pid_t child = fork();
+    if (child == 0) {
+        cpu_set_t all;
+        memset(&all, 0xff, sizeof all);
+        sched_setaffinity(0, sizeof all, &all);
+        setenv("XDG_STATE_HOME", home, 1);
+        if (!freopen("/dev/null", "w", stdout)) {
+            _exit(1);
+        }
+        execl("/proc/self/exe", "hwal", "run", "--instance", name, "--new", "--rate", pace->rate, "--seconds", seconds,
+              "--quiet", (char *)NULL);
+        _exit(127);
+    }
+    err_t err = child > 0 ? ERR_OK : err_set(ERR_LIMIT, "live: no second process");
+    for (int tries = 0; !err && !running(name); tries++) {
+        if (tries == 100 || waitpid(child, NULL, WNOHANG) == child) {
+            err = err_set(ERR_STATE, "live: the instance did not start");
+        }
+        sleep_ms(100);
+    }
+    if (!err) {
+        sleep_ms(pace->seconds * 1000ll);
+        err = attach_open(&a, name, getuid());
+        if (!err) {
+            err = rows(bench, &a, pace, taken_p50);
+            attach_close(&a);
+        }
+    }
+    if (child > 0) {
+        kill(child, SIGTERM);
+        waitpid(child, NULL, 0);
+    }
+    char remove[64];
+    snprintf(remove, sizeof remove, "rm -rf %s", home);
+    return system(remove) == 0 ? err : err_set(ERR_IO, "live: %s stays behind", home);
+}
+
+/* Two processes that sleep on a futex each, a few milliseconds apart: there and back. */
+static void wake(_Atomic uint32_t *word, uint32_t value)
+{
+    atomic_store(word, value);
+    syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static void await(_Atomic uint32_t *word, uint32_t value)
+{
+    for (uint32_t now; (now = atomic_load(word)) != value;) {
+        syscall(SYS_futex, word, FUTEX_WAIT, now, NULL, NULL, 0);
+    }
+}
+
+static err_t two_hops(const bench_t *bench, bench_series_t *out)
+{
+    void             *page  = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    _Atomic uint32_t *words = page;
+    const uint32_t    count = bench->samples && bench->samples < 1000 ? (uint32_t)bench->samples : 1000;
+    if (page == MAP_FAILED) {
+        return err_set(ERR_LIMIT, "live: no page to share");
+    }
+    cpu_set_t pinned, all;
+    sched_getaffinity(0, sizeof pinned, &pinned);
+    memset(&all, 0xff, sizeof all);
+    sched_setaffinity(0, sizeof all, &all);
+    const pid_t child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (uint32_t i = 1; i <= count; i++) {
+            await(&words[0], i);
+            wake(&words[32], i);
+        }
+        _exit(0);
+    }
+    for (uint32_t i = 1; child > 0 && i <= count; i++) {
+        sleep_ms(3);
+        const uint64_t t0 = bench_begin();
+        wake(&words[0], i);
+        await(&words[32], i);
+        bench_single(bench, out, bench_end() - t0);
+    }
+    if (child > 0) {
+        waitpid(child, NULL, 0);
+    }
+    sched_setaffinity(0, sizeof pinned, &pinned);
+    munmap(page, 4096);
+    return child > 0 ? ERR_OK : err_set(ERR_LIMIT, "live: no second process");
+}
+
+err_t bench_live(bench_t *bench)
+{
+    const int      seconds = bench->samples && bench->samples < 100000 ? 2 : 10;
+    const pace_t   paces[] = {{"20000/s", "20000", seconds}, {"200/s", "200", seconds * 3}};
+    bench_series_t hops    = {0};
+    double         taken = 0, busy = 0;
+    err_t          err = instance(bench, &paces[0], &busy);
+    err                = err ? err : two_hops(bench, &hops);
+    if (!err) {
+        bench_report(bench,
+                     &(bench_result_t){
+                         .name = "two futex hops", .unit = "ns", .regime = "unpinned", .series = &hops, .peer = true});
+        err = instance(bench, &paces[1], &taken);
+    }
+    if (!err) {
+        const double wake_p50 = bench_percentile(&hops, 0.5);
+        bench_note(bench, "idle to order: p50 %.1f us, %.2fx of the two hops of a futex (%.1f us)", taken / 1e3,
+                   wake_p50 > 0 ? taken / wake_p50 : 0, wake_p50 / 1e3);
+    }
+    bench_free(&hops);
+    return err;
+}

@@ -1,0 +1,460 @@
+/* Lives of an engine, the records that set it up, and what it asks venues to know where it stands.
+ *
+ *   BOOT ──▶ accounts RECOVERING (151), links down ── VENUE_LINK 1 ──▶ MASS_STATUS_REQUEST of each account and
+ *            ORDER_STATUS_REQUEST of each open order there ── answers, MASS_STATUS END, no order UNKNOWN ──▶ 151 lifted
+ *
+ * The answers come in the venue's order on one stream with the fills, so at END our position must be the venue's: what
+ * it is not is a difference (152), and goes when a later END finds none. */
+#include "core/engine/engine_private.h"
+
+#define ASK_AGAIN_NS NS_PER_S              /* an order that is UNKNOWN, a FAILED mass status, a snapshot */
+#define RECONCILE_NS (60 * NS_PER_S)       /* positions are compared at least so often */
+#define SINCE_MARGIN_NS (10 * NS_PER_S)    /* venues may tell fills out of order by this much */
+#define ACCOUNT_EXP_MAX 12                 /* as of instruments */
+#define DIFFERENCES_MAX ENGINE_QUERIES_MAX /* alarms of one END */
+
+/* ---- state of an account ----------------------------------------------------------------------------------------- */
+static void tell_recovering(engine_t *e, uint32_t account)
+{
+    const account_state_t *a     = &e->accounts[account];
+    control_t              state = {.kind = CONTROL_RECOVERING, .scope_type = SCOPE_ACCOUNT, .scope_id = account};
+    state.value                  = a->recovering | a->held;
+    risk_control(e->risk, &state);
+}
+
+static void tell_unreconciled(engine_t *e, uint32_t account)
+{
+    const control_t state = {.kind       = CONTROL_UNRECONCILED,
+                             .scope_type = SCOPE_ACCOUNT,
+                             .scope_id   = account,
+                             .value      = e->accounts[account].unreconciled != 0};
+    risk_control(e->risk, &state);
+}
+
+static void recovering_begin(engine_t *e, uint32_t account)
+{
+    e->accounts[account].recovering = 1;
+    tell_recovering(e, account);
+}
+
+void recover_unreconciled(engine_t *e, uint32_t account_id, uint8_t why)
+{
+    if (account_id >= 1 && account_id <= e->s->accounts_max) {
+        e->accounts[account_id].unreconciled |= why;
+        tell_unreconciled(e, account_id);
+    }
+}
+
+err_t recover_control(engine_t *e, const control_t *control)
+{
+    const bool named = control->scope_type == SCOPE_ACCOUNT && control->scope_id >= 1 &&
+                       control->scope_id <= e->s->accounts_max && (control->value == 0 || control->value == 1);
+    if (!named) {
+        return risk_control(e->risk, control); /* which says what is wrong with it */
+    }
+    account_state_t *a = &e->accounts[control->scope_id];
+    if (control->kind == CONTROL_RECOVERING) {
+        a->held = control->value != 0;
+        tell_recovering(e, control->scope_id);
+        return ERR_OK;
+    }
+    if (control->value) {
+        recover_unreconciled(e, control->scope_id, UNRECONCILED_NAMED);
+        return ERR_OK;
+    }
+    if (a->unreconciled & UNRECONCILED_UNBOOKED) {
+        return err_set(ERR_STATE, "engine: account %u holds a fill that was not booked as money; it stays unreconciled",
+                       control->scope_id);
+    }
+    a->unreconciled = 0;
+    for (uint32_t venue = 1; venue <= e->s->venues_max; venue++) {
+        recon_of(e, control->scope_id, venue)->differs = 0;
+    }
+    tell_unreconciled(e, control->scope_id);
+    return ERR_OK;
+}
+
+/* ---- lives and set-up -------------------------------------------------------------------------------------------- */
+
+/* From here on fills may be missed, until an answer is complete. */
+static void since_hold(recon_t *r)
+{
+    if (r->state == RECON_DONE) {
+        r->since_ns = max_i64(0, r->newest_ns - SINCE_MARGIN_NS);
+    }
+}
+
+err_t recover_boot(engine_t *e, const boot_t *boot)
+{
+    if (boot->epoch <= e->s->boot.epoch || boot->epoch > CL_ORD_ID_EPOCH_MAX || (boot->flags & ~1u) != 0) {
+        return err_set(ERR_ARG, "engine: BOOT with epoch %u, which must be in %u..%u, and flags %#x, at most %#x",
+                       boot->epoch, e->s->boot.epoch + 1, CL_ORD_ID_EPOCH_MAX, boot->flags,
+                       (unsigned)BOOT_ORDERS_UNKNOWN);
+    }
+    e->s->boot = *boot;
+    for (uint32_t venue = 1; venue <= e->s->venues_max; venue++) {
+        const control_kind_t kinds[] = {CONTROL_VENUE_LINK, CONTROL_RING_FULL}; /* the new ring is empty */
+        for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+            risk_control(e->risk,
+                         &(control_t){.kind = (uint8_t)kinds[i], .scope_type = SCOPE_VENUE, .scope_id = venue});
+        }
+        recover_link(e, venue, false);
+    }
+    for (uint32_t account = 1; account <= e->s->account_count; account++) {
+        recovering_begin(e, account);
+    }
+    if (boot->flags & BOOT_ORDERS_UNKNOWN) {
+        for (uint32_t row = order_first(e->orders); row != ORDER_NONE; row = order_next(e->orders, row)) {
+            order_unknown(e->orders, row);
+        }
+        e->s->orders_wait = 1;
+    }
+    return ERR_OK;
+}
+
+static err_t account_same(const engine_t *e, const account_def_t *def)
+{
+    portfolio_account_t money;
+    const bool          known = portfolio_account(e->portfolio, def->account_id, 0, &money);
+    assert(known);
+    return money.ccy == def->ccy && money.initial == def->initial &&
+                   e->accounts[def->account_id].money_exp == def->money_exp
+               ? ERR_OK
+               : err_set(ERR_EXISTS, "engine: account %u exists, with another currency, scale or initial money",
+                         def->account_id);
+}
+
+err_t recover_account(engine_t *e, const account_def_t *def)
+{
+    engine_state_t *s = e->s;
+    if (def->tenant_id != s->tenant_id || def->money_exp < 0 || def->money_exp > ACCOUNT_EXP_MAX) {
+        return err_set(ERR_ARG, "engine: account %u of tenant %u (this is tenant %u), amounts with %d decimals (0..%d)",
+                       def->account_id, def->tenant_id, s->tenant_id, def->money_exp, ACCOUNT_EXP_MAX);
+    }
+    if (def->account_id >= 1 && def->account_id <= s->account_count) {
+        return account_same(e, def);
+    }
+    if (def->account_id != s->account_count + 1) {
+        return err_set(ERR_ARG, "engine: account %u, the next one is %u", def->account_id, s->account_count + 1);
+    }
+    err_t err = portfolio_account_open(e->portfolio, def->account_id, def->ccy, def->initial);
+    if (err) {
+        return err;
+    }
+    const risk_account_cfg_t rights = {.ccy       = def->ccy,
+                                       .tenant_id = def->tenant_id,
+                                       .money_exp = def->money_exp,
+                                       .may_trade = 1,
+                                       .may_short = 1,
+                                       .ord_types = 1u << ORD_TYPE_MARKET | 1u << ORD_TYPE_LIMIT,
+                                       .venues    = ~1ull};
+    err                             = risk_account_open(e->risk, def->account_id, &rights);
+    assert(err == ERR_OK); /* id and tenant are good, and it has not been there */
+    account_state_t *a = &e->accounts[def->account_id];
+    a->ccy             = def->ccy;
+    a->money_exp       = def->money_exp;
+    a->open            = 1;
+    s->account_count++;
+    return ERR_OK;
+}
+
+#define LIMITS_OFF offsetof(limit_set_t, max_qty)
+_Static_assert(sizeof(limit_set_t) - LIMITS_OFF == sizeof(risk_limits_t) &&
+                   offsetof(limit_set_t, concentration_bp) - LIMITS_OFF == offsetof(risk_limits_t, concentration_bp) &&
+                   offsetof(limit_set_t, max_drawdown) - LIMITS_OFF == offsetof(risk_limits_t, max_drawdown) &&
+                   offsetof(limit_set_t, rate_n) - LIMITS_OFF == offsetof(risk_limits_t, rate_n) &&
+                   offsetof(limit_set_t, value_w_max) - LIMITS_OFF == offsetof(risk_limits_t, value_w_max) &&
+                   offsetof(limit_set_t, dup_w_ns) - LIMITS_OFF == offsetof(risk_limits_t, dup_w_ns),
+               "the fields of a LIMIT_SET are those of risk_limits_t, in its order");
+
+err_t recover_limits(engine_t *e, const limit_set_t *set)
+{
+    risk_limits_t limits;
+    memcpy(&limits, (const char *)set + LIMITS_OFF, sizeof limits);
+    return risk_limits_set(e->risk, (scope_t)set->scope_type, set->scope_id, set->scope_id2, &limits);
+}
+
+/* ---- reconciliation ---------------------------------------------------------------------------------------------- */
+static risk_venue_state_t venue_state(const engine_t *e, uint32_t venue)
+{
+    risk_venue_state_t state = {0};
+    risk_venue_state(e->risk, venue, &state);
+    return state;
+}
+
+/* The link came up: what was on its way to the venue or back may be lost, so it is asked about everything; or it fell.
+ * Until the answers are there nothing new is begun (151). */
+void recover_link(engine_t *e, uint32_t venue, bool up)
+{
+    for (uint32_t account = 1; account <= e->s->account_count; account++) {
+        recon_t *r = recon_of(e, account, venue);
+        since_hold(r);
+        r->state = up ? RECON_DUE : RECON_NONE;
+        if (up) {
+            recovering_begin(e, account);
+        }
+    }
+    if (!up) {
+        return;
+    }
+    for (uint32_t row = order_first(e->orders); row != ORDER_NONE; row = order_next(e->orders, row)) {
+        const order_t *o = order_at(e->orders, row);
+        if (venue_of(e, o->instrument_id) != venue) {
+            continue;
+        }
+        if (!(o->flags & ORDER_ACKED) || (o->flags & ORDER_PENDING_CANCEL) || o->replaces) {
+            order_unknown(e->orders, row); /* a request about it may have been lost */
+        }
+        order_ask(e->orders, row);
+        e->s->orders_wait = 1;
+    }
+    e->s->queries_due = 1;
+}
+
+void recover_executed(engine_t *e, uint32_t account_id, uint32_t instrument_id, int64_t ts_event_ns)
+{
+    if (account_id >= 1 && account_id <= e->s->accounts_max && ins_of(e, instrument_id)) {
+        recon_t *r   = recon_of(e, account_id, venue_of(e, instrument_id));
+        r->newest_ns = max_i64(r->newest_ns, min_i64(ts_event_ns, e->now.utc_ns)); /* no clock of a venue hides fills */
+    }
+}
+
+static bool reconciled(const engine_t *e, uint32_t account)
+{
+    bool done = false, open = false;
+    for (uint32_t venue = 1; venue <= e->s->venues_max; venue++) {
+        const uint8_t state = recon_of(e, account, venue)->state;
+        done |= state == RECON_DONE;
+        open |= state == RECON_DUE || state == RECON_ASKED || state == RECON_FAILED;
+    }
+    return done && !open;
+}
+
+/* Count the orders of each account whose state is not known, ask about them again (again: those asked long enough ago),
+ * and lift 151 from accounts that have none and whose venues have answered. */
+static void recovering_judge(engine_t *e, bool again)
+{
+    bool waits = false;
+    for (uint32_t account = 1; account <= e->s->account_count; account++) {
+        e->accounts[account].waiting = 0;
+    }
+    for (uint32_t row = e->s->orders_wait ? order_first(e->orders) : ORDER_NONE; row != ORDER_NONE;
+         row          = order_next(e->orders, row)) {
+        const order_t *o = order_at(e->orders, row);
+        if (!order_waits(o)) {
+            continue;
+        }
+        waits = true;
+        e->accounts[o->account_id].waiting++;
+        if (again && !(o->flags & ORDER_ASK) && venue_state(e, venue_of(e, o->instrument_id)).link_up &&
+            (o->asked_mono_ns == 0 || e->now.mono_ns - o->asked_mono_ns >= ASK_AGAIN_NS)) {
+            order_ask(e->orders, row);
+            e->s->queries_due = 1;
+        }
+    }
+    e->s->orders_wait = waits;
+    for (uint32_t account = 1; account <= e->s->account_count; account++) {
+        account_state_t *a = &e->accounts[account];
+        if (a->recovering && a->waiting == 0 && reconciled(e, account)) {
+            a->recovering = 0;
+            tell_recovering(e, account);
+        }
+    }
+}
+
+static void difference_alarm(engine_t *e, uint32_t account, uint32_t instrument_id, int64_t ours, int64_t theirs)
+{
+    emit_alarm(e, (alarm_t){.kind          = ALARM_ACCOUNT_UNRECONCILED,
+                            .code          = RISK_UNRECONCILED,
+                            .account_id    = account,
+                            .instrument_id = instrument_id,
+                            .observed      = ours,
+                            .limit         = theirs});
+}
+
+/* The venue has told all: compare. */
+static void positions_compare(engine_t *e, recon_t *r, uint32_t account, uint32_t venue)
+{
+    uint32_t differences = r->stranger;
+    if (r->stranger) {
+        difference_alarm(e, account, r->stranger_id, 0, r->stranger_qty);
+    }
+    for (uint32_t id = 1; id <= e->s->instrument_count; id++) {
+        const venue_position_t *said   = venue_position_of(e, account, id);
+        const int64_t           theirs = said->request_id == r->request_id ? said->qty : 0; /* not named: flat */
+        risk_exposure_t         ours   = {0};
+        risk_exposure(e->risk, account, id, &ours);
+        if (venue_of(e, id) == venue && ours.pos != theirs && differences++ < DIFFERENCES_MAX) {
+            difference_alarm(e, account, id, ours.pos, theirs);
+        }
+    }
+    r->differs   = differences != 0;
+    bool differs = false;
+    for (uint32_t v = 1; v <= e->s->venues_max; v++) {
+        differs |= recon_of(e, account, v)->differs;
+    }
+    account_state_t *a = &e->accounts[account];
+    a->unreconciled = (uint8_t)((a->unreconciled & ~UNRECONCILED_DIFFERENCE) | (differs ? UNRECONCILED_DIFFERENCE : 0));
+    tell_unreconciled(e, account);
+}
+
+err_t recover_mass_status(engine_t *e, const mass_status_t *m)
+{
+    if (m->kind == MASS_STATUS_NONE || m->kind >= MASS_STATUS_KIND_COUNT) {
+        return err_set(ERR_ARG, "engine: MASS_STATUS of kind %u, which does not exist", m->kind);
+    }
+    if (m->account_id == 0 || m->account_id > e->s->account_count || m->venue_id == 0 ||
+        m->venue_id > e->s->venues_max) {
+        return err_set(ERR_NOT_FOUND, "engine: MASS_STATUS of account %u (of %u) at venue %u (of %u)", m->account_id,
+                       e->s->account_count, m->venue_id, e->s->venues_max);
+    }
+    recon_t *r = recon_of(e, m->account_id, m->venue_id);
+    if (r->state != RECON_ASKED || m->request_id != r->request_id) {
+        return ERR_OK; /* the answer to a question that is not open any more */
+    }
+    switch ((mass_status_kind_t)m->kind) {
+    case MASS_STATUS_POSITION:
+        if (ins_of(e, m->instrument_id) && venue_of(e, m->instrument_id) == m->venue_id) {
+            *venue_position_of(e, m->account_id, m->instrument_id) =
+                (venue_position_t){.request_id = m->request_id, .qty = m->qty};
+        } else if (m->qty) {
+            r->stranger     = 1;
+            r->stranger_id  = m->instrument_id;
+            r->stranger_qty = m->qty;
+        }
+        break;
+    case MASS_STATUS_END:
+        r->state = RECON_DONE;
+        positions_compare(e, r, m->account_id, m->venue_id);
+        recovering_judge(e, false);
+        break;
+    case MASS_STATUS_FAILED:
+        r->state   = RECON_FAILED;
+        r->mono_ns = e->now.mono_ns;
+        break;
+    default: break; /* BALANCE: informative */
+    }
+    return ERR_OK;
+}
+
+/* ---- questions --------------------------------------------------------------------------------------------------- */
+static bool book_needs_snapshot(const book_t *book)
+{
+    return book_health(book) == FEED_BROKEN || book_health(book) == FEED_RECOVERING;
+}
+
+void recover_book(engine_t *e, uint32_t id)
+{
+    ins_state_t *ins = &e->ins[id];
+    if (!ins->asked || e->now.mono_ns - ins->asked_mono_ns >= ASK_AGAIN_NS) { /* else with a TICK */
+        ins->ask          = 1;
+        e->s->queries_due = 1;
+    }
+}
+
+void recover_tick(engine_t *e)
+{
+    for (uint32_t account = 1; account <= e->s->account_count; account++) {
+        for (uint32_t venue = 1; venue <= e->s->venues_max; venue++) {
+            recon_t      *r   = recon_of(e, account, venue);
+            const int64_t age = e->now.mono_ns - r->mono_ns;
+            if ((r->state == RECON_FAILED && age >= ASK_AGAIN_NS) || (r->state == RECON_DONE && age >= RECONCILE_NS)) {
+                since_hold(r);
+                r->state          = RECON_DUE;
+                e->s->queries_due = 1;
+            }
+        }
+    }
+    for (uint32_t id = 1; id <= e->s->instrument_count; id++) {
+        ins_state_t *ins = &e->ins[id];
+        if (book_needs_snapshot(book_of(e, id)) && e->now.mono_ns - ins->asked_mono_ns >= ASK_AGAIN_NS) {
+            ins->ask          = 1;
+            e->s->queries_due = 1;
+        }
+    }
+    recovering_judge(e, true);
+    e->s->queries_due |= e->s->queries_held;
+}
+
+static void ask_mass_status(engine_t *e, uint32_t account, uint32_t venue)
+{
+    recon_t *r                  = recon_of(e, account, venue);
+    r->state                    = RECON_ASKED;
+    r->stranger                 = 0;
+    r->mono_ns                  = e->now.mono_ns;
+    r->request_id               = ++e->s->requests;
+    const mass_status_req_t req = {
+        .request_id = r->request_id, .since_utc_ns = r->since_ns, .account_id = account, .venue_id = (uint16_t)venue};
+    emit(e, MSG_MASS_STATUS_REQUEST, &req);
+}
+
+static void ask_order(engine_t *e, uint32_t row)
+{
+    const order_t           *o   = order_at(e->orders, row);
+    const order_status_req_t req = {.cl_ord_id     = o->cl_ord_id,
+                                    .order_id_hi   = o->order_id_hi,
+                                    .order_id_lo   = o->order_id_lo,
+                                    .account_id    = o->account_id,
+                                    .instrument_id = o->instrument_id};
+    order_asked(e->orders, row, e->now);
+    emit(e, MSG_ORDER_STATUS_REQUEST, &req);
+}
+
+static void ask_snapshot(engine_t *e, uint32_t id)
+{
+    ins_state_t         *ins = &e->ins[id];
+    const snapshot_req_t req = {.instrument_id = id, .reason = (uint8_t)book_reason(book_of(e, id))};
+    ins->ask                 = 0;
+    ins->asked               = 1;
+    ins->asked_mono_ns       = e->now.mono_ns;
+    emit(e, MSG_SNAPSHOT_REQUEST, &req);
+}
+
+/* May a question to this venue leave now? What may not is looked at again: with the next input when there were too many
+ * of them, with a TICK when there is no room on the way to the venue. */
+static bool ask_may(engine_t *e, uint32_t venue, uint32_t *left)
+{
+    if (venue_state(e, venue).ring_full) {
+        e->s->queries_held = 1;
+        return false;
+    }
+    if (*left == 0) {
+        e->s->queries_due = 1;
+        return false;
+    }
+    --*left;
+    return true;
+}
+
+void recover_ask(engine_t *e)
+{
+    uint32_t left      = ENGINE_QUERIES_MAX;
+    e->s->queries_due  = 0;
+    e->s->queries_held = 0;
+    for (uint32_t id = 1; id <= e->s->instrument_count; id++) {
+        if (e->ins[id].ask && !book_needs_snapshot(book_of(e, id))) {
+            e->ins[id].ask = 0;
+        } else if (e->ins[id].ask && ask_may(e, venue_of(e, id), &left)) {
+            ask_snapshot(e, id);
+        }
+    }
+    for (uint32_t account = 1; account <= e->s->account_count; account++) {
+        for (uint32_t venue = 1; venue <= e->s->venues_max; venue++) {
+            if (recon_of(e, account, venue)->state == RECON_DUE && ask_may(e, venue, &left)) {
+                ask_mass_status(e, account, venue);
+            }
+        }
+    }
+    for (uint32_t row = e->s->orders_wait ? order_first(e->orders) : ORDER_NONE; row != ORDER_NONE;
+         row          = order_next(e->orders, row)) {
+        const order_t *o     = order_at(e->orders, row);
+        const uint32_t venue = venue_of(e, o->instrument_id);
+        if (left == 0) {
+            e->s->queries_due = 1;
+            break;
+        }
+        if ((o->flags & ORDER_ASK) && venue_state(e, venue).link_up && ask_may(e, venue, &left)) {
+            ask_order(e, row);
+        }
+    }
+}

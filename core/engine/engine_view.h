@@ -1,0 +1,44 @@
+/* engine_view: pure reads of an engine's state, for whoever publishes it, stores it or shows it. Nothing here changes
+ * anything, and nothing here is called by the event path itself.
+ *
+ * All figures are those after the newest input; event_seq of a record is that input's sequence. Rows of orders:
+ * 0 .. order_rows(engine_orders(e)) - 1; what an input touched is told by its outputs, but for BOOT (any order) and
+ * TICK (feeds, accounts).
+ *
+ * Threads  the engine's own. Errors: false or NULL when there is no such thing (out untouched). */
+#pragma once
+
+#include "core/engine/engine.h"
+
+/* engine_seq: inputs applied so far (refused ones too): the sequence of the newest one. engine_epoch: of ClOrdIDs.
+ * engine_boot: the newest BOOT; all zero (but epoch, when the cfg gave one) before the first. */
+uint64_t      engine_seq(const engine_t *engine);
+uint32_t      engine_epoch(const engine_t *engine);
+const boot_t *engine_boot(const engine_t *engine);
+
+/* engine_image: the arena, which is the snapshot; engine_join works on any copy of these bytes. */
+const void *engine_image(const engine_t *engine, size_t *bytes);
+
+uint32_t engine_accounts_max(const engine_t *engine);
+uint32_t engine_account_count(const engine_t *engine); /* open ones: ids 1 .. count */
+uint32_t engine_instruments_max(const engine_t *engine);
+
+/* engine_book_record: the best n levels of each side as one BOOK_UPDATE that is a whole snapshot: bids, then asks, best
+ * first. levels holds 2 * n, n at most BOOK_UPDATE_MAX_LEVELS / 2; entries beyond the counts are untouched. Cost ~2 ns
+ * a level. */
+bool engine_book_record(const engine_t *engine, uint32_t instrument_id, uint32_t n, book_update_t *out,
+                        level_t *levels);
+
+/* engine_trade_record: the last trade; false before the first. engine_feed_record: health and reason of the book. */
+bool engine_trade_record(const engine_t *engine, uint32_t instrument_id, trade_t *out);
+bool engine_feed_record(const engine_t *engine, uint32_t instrument_id, feed_state_t *out);
+
+/* engine_order_record: row as above. engine_position_record: false while nothing was ever booked there.
+ * engine_account_record: money in the home currency; state_code is the code that an order without faults would be
+ * denied with: the first of 141-143, 150 or the latched 251-253, 151, 152; 0 = none. O(1), each. */
+void engine_order_record(const engine_t *engine, uint32_t row, order_record_t *out);
+bool engine_position_record(const engine_t *engine, uint32_t account_id, uint32_t instrument_id, position_t *out);
+bool engine_account_record(const engine_t *engine, uint32_t account_id, account_record_t *out);
+
+/* engine_kill: kill i of those in force, by CONTROL or by a loss; false past the last. */
+bool engine_kill(const engine_t *engine, uint32_t i, control_t *out);

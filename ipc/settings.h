@@ -1,0 +1,108 @@
+/* settings: what an instance is configured with, as every role of it has it: the fields of its YAML file, checked.
+ *
+ * The types alone: reading, defaults, ranges and meaning are tools/config.h's. Read-only once a role runs; texts belong to
+ * the configuration that was loaded. Units stand in the names; amounts are decimal text, exact. */
+#pragma once
+
+#include <stdint.h>
+
+#define CONFIG_STRATEGIES_MAX 16u
+#define CONFIG_INSTRUMENTS_MAX 10000u
+
+typedef struct config_account {
+    char   *currency;
+    char   *initial;   /* decimal, at most 4 places */
+    int64_t money_exp; /* decimals that it counts in, live */
+} config_account_t;
+
+typedef struct config_risk { /* one limit set a currency; amounts in it, decimal text */
+    char   *currency;
+    char   *max_order_value;
+    char   *max_position_value; /* becomes max_long = max_short of each instrument at its first price */
+    char   *max_open_value;
+    char   *max_gross;
+    char   *max_net;
+    char   *max_day_loss;
+    char   *max_drawdown;
+    int64_t collar_bps;
+    int64_t far_bps;
+    int64_t max_spread_bps;
+    int64_t max_md_age_ms;
+    int64_t max_open_orders_instrument;
+    int64_t max_open_orders_account;
+    int64_t orders_per_s;
+    int64_t messages_per_s;
+    int64_t concentration_bps;
+} config_risk_t;
+
+typedef struct config_venue { /* the simulated venue */
+    int64_t     place_us;     /* latency from our decision to the venue, on the clock of the feed */
+    int64_t     cancel_us;
+    int64_t     report_us;
+    const char *maker_fee_bps; /* decimal; negative = rebate */
+    const char *taker_fee_bps;
+} config_venue_t;
+
+typedef struct config_market { /* the generated market of `hwal run` */
+    int64_t seed;
+    int64_t rate;    /* market events a second of market time */
+    int64_t seconds; /* of market time */
+    int64_t instruments;
+} config_market_t;
+
+typedef enum config_durability { DURABILITY_PROCESS = 0, DURABILITY_POWER = 1 } config_durability_t;
+typedef enum config_wait { WAIT_ADAPTIVE = 0, WAIT_SPIN = 1 } config_wait_t;
+typedef enum config_start { START_RESUME = 0, START_NEW = 1 } config_start_t;
+
+typedef struct config_journal {
+    const char *dir;        /* "" = $XDG_STATE_HOME/hwal/<instance>, else ~/.local/state/hwal/<instance>          */
+    int64_t     max_bytes;  /* of all files; at the end of them orders are denied with 154; an alarm at nine tenths */
+    int64_t     file_bytes; /* of one file; a multiple of 4096 */
+    int64_t     durability; /* config_durability_t: process, power */
+    int64_t     start;      /* config_start_t: resume what is there, or begin anew (the old one is kept as <dir>.old) */
+} config_journal_t;
+
+typedef struct config_rings { /* slots, powers of two */
+    int64_t md;
+    int64_t exec;
+    int64_t ord;
+    int64_t jrn;
+    int64_t ev;
+} config_rings_t;
+
+typedef struct config_run { /* of a live instance */
+    int64_t wait;           /* config_wait_t of engine and adapters: adaptive, spin */
+    int64_t engine_cpu;     /* -1 = not pinned */
+    int64_t adapter_cpu;
+} config_run_t;
+
+typedef struct config_capture { /* recorded market data instead of the generated market; no files = generated */
+    char      **files;
+    unsigned    files_count;
+    const char *speed; /* decimal: 1 = as recorded, 10 = ten times as fast; 0 = as fast as it goes */
+} config_capture_t;
+
+typedef struct config_engine {
+    int64_t epoch;
+    int64_t orders_max;
+    int64_t book_window_ticks;
+    int64_t book_far_levels;
+} config_engine_t;
+
+typedef struct config {
+    const char       *instance; /* 1 to 32 of letters, digits, - and _ */
+    config_engine_t   engine;
+    config_account_t *accounts;
+    unsigned          accounts_count;
+    char            **strategies; /* "name" or "name:key=value,key=value" */
+    unsigned          strategies_count;
+    config_risk_t    *risk;
+    unsigned          risk_count;
+    config_venue_t    venue;
+    config_market_t   market;
+    config_journal_t  journal;
+    config_rings_t    rings;
+    config_run_t      run;
+    config_capture_t  capture;
+    void             *file; /* what libcyaml allocated; the pointers above lead into it */
+} config_t;

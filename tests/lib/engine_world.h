@@ -1,0 +1,51 @@
+/* engine_world: a whole engine for tests, driven by hand-made messages, one at a time.
+ *
+ * Instrument 1 is X at venue 1: px, qty in units, money in cents of USD. Accounts 1.. in USD with 1,000,000.00 each,
+ * limits far away, set by records. Orders of a lane: ClOrdID (epoch, 200, 1, 2, ...). After each input equity by the ledger
+ * must equal equity by the positions. A failure of these steps ends the program: it is a test. */
+#pragma once
+
+#include "core/engine/engine.h"
+#include "core/engine/engine_view.h"
+#include "core/types/ids.h"
+
+typedef struct world {
+    void        *arena;
+    size_t       bytes;
+    engine_t    *engine;
+    void        *handle;
+    engine_out_t out;
+    int64_t      now;
+    int64_t      utc_ahead; /* utc = now + this */
+    uint64_t     rpt_seq, id, exec;
+    uint32_t     accounts;
+} world_t;
+
+/* world_bare: an engine with nothing in it, epoch as in engine_cfg_t. world_set_up: X, accounts, limits, journal and
+ * clock. world_open: both, with the link up before there is an account (nothing to reconcile) and the session open.
+ * world_copy: a snapshot on other memory. */
+void world_bare(world_t *w, uint32_t epoch, uint32_t accounts);
+void world_instrument(world_t *w, uint16_t venue_id, const char *symbol);
+void world_set_up(world_t *w);
+void world_open(world_t *w, uint32_t epoch, uint32_t accounts);
+void world_copy(world_t *to, const world_t *from);
+void world_close(world_t *w);
+
+err_t world_apply(world_t *w, const msg_t *msg);
+err_t world_apply_body(world_t *w, msg_type_t type, const void *body);
+void  world_book(world_t *w, uint32_t flags, int64_t bid, int64_t ask); /* of X, a complete message, now */
+void  world_control(world_t *w, control_kind_t kind, scope_t scope, uint32_t id, int64_t value);
+void  world_tick(world_t *w, int64_t after_ns);
+void  world_limits(world_t *w, scope_t scope, uint32_t id1, uint32_t id2, const risk_limits_t *limits);
+
+/* world_order: a request of the lane in account 1 on X unless req says otherwise; answers the verdict's code. */
+uint16_t world_order(world_t *w, order_req_t req);
+
+/* world_report, world_fill: a report on the lane's order number seq, with an exec id of its own. */
+exec_report_t world_report(world_t *w, uint64_t seq, exec_type_t type);
+exec_report_t world_fill(world_t *w, uint64_t seq, side_t side, int64_t px, int64_t qty);
+
+/* outputs of the newest input: n-th of a type (NULL = none), how many. */
+const void *world_out(const world_t *w, msg_type_t type, uint32_t n);
+const void *world_out_first(const world_t *w, msg_type_t type);
+uint32_t    world_out_count(const world_t *w, msg_type_t type);

@@ -1,0 +1,498 @@
+/* The engine's loop among rings, journal and venue, in one process (tests/lib/house.h).
+ *
+ * Checked   orders leave, fill and are journaled; verify finds the journal equal, and an edited record by its place;
+ *           not one allocation in a turn; market data that was lapped breaks books that then heal; levels of jrn: 154,
+ *           suspension, halt, and back; a full ord ring: 158; fence: nothing is sent any more; kill words: journaled
+ *           once, taken up by the next life; what an adapter may not say is dropped; orderly stop: snapshot, from
+ *           which the next life begins. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/engine/engine_view.h"
+#include "ipc/message.h"
+#include "tests/lib/house.h"
+#include "tools/verify.h"
+
+static volatile bool   counting;
+static volatile size_t allocations;
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define CAN_COUNT 1
+void *__libc_malloc(size_t bytes);
+void *__libc_calloc(size_t count, size_t bytes);
+void *__libc_realloc(void *old, size_t bytes);
+void *malloc(size_t bytes)
+{
+    allocations += counting;
+    return __libc_malloc(bytes);
+}
+void *calloc(size_t count, size_t bytes)
+{
+    allocations += counting;
+    return __libc_calloc(count, bytes);
+}
+void *realloc(void *old, size_t bytes)
+{
+    allocations += counting;
+    return __libc_realloc(old, bytes);
+}
+#else
+#define CAN_COUNT 0
+#endif
+
+static uint64_t counted(const house_t *h, counter_t counter)
+{
+    return counter_get(h->ctx->counters, counter);
+}
+
+/* A house whose engine trades. */
+static house_t *trading(uint64_t seed)
+{
+    house_t *h = house_open(seed);
+    assert_int_equal(house_boot(h, true), ERR_OK);
+    for (int i = 0; i < 50 && (!house_trades(h) || !h->taken_count); i++) {
+        house_pump(h, 200);
+    }
+    assert_true(house_trades(h));
+    assert_true(h->taken_count > 0);
+    return h;
+}
+
+static feed_health_t health(const house_t *h, uint32_t id)
+{
+    feed_state_t feed;
+    assert_true(engine_feed_record(h->e->loop.engine, id, &feed));
+    return (feed_health_t)feed.health;
+}
+
+/* ---- journal and verify -------------------------------------------------------------------------------------------- */
+static void test_engine_journals_what_verify_finds_equal(void **state)
+{
+    (void)state;
+    static verify_result_t v;
+    house_t               *h = trading(1);
+    house_pump(h, 5000);
+    house_journal(h);
+    assert_int_equal(verify_dir(h->dir, &v), ERR_OK);
+    assert_true(v.equal);
+    assert_int_equal(v.last_sequence, h->e->loop.sequence);
+    assert_int_equal(v.inputs, counted(h, COUNTER_INPUTS));
+    assert_int_equal(v.last_record, h->e->loop.jrn.next - 1);
+    assert_int_equal(v.state_hash, engine_state_hash(h->e->loop.engine));
+    assert_true(counted(h, COUNTER_FILLS) > 0);
+    assert_int_equal(counted(h, COUNTER_ORDERS) + counted(h, COUNTER_REPLACES) + counted(h, COUNTER_CANCELS),
+                     h->taken_count);
+    printf("%llu inputs, %llu outputs, %u requests, %.0f inputs/s verified; event p50 %llu p99 %llu ns, "
+           "decide p50 %llu ns\n",
+           (unsigned long long)v.inputs, (unsigned long long)v.outputs, h->taken_count, (double)v.inputs / v.seconds,
+           (unsigned long long)histogram_quantile(h->e->loop.event, 500000),
+           (unsigned long long)histogram_quantile(h->e->loop.event, 990000),
+           (unsigned long long)histogram_quantile(h->e->loop.decide, 500000));
+    house_close(h);
+}
+
+/* Write the whole journal once more, with one message of it changed, and well sealed. */
+typedef enum edit { EDIT_REQUEST_PX, EDIT_HASH, EDIT_DROP_OUTPUT, EDIT_REPORT_QTY, EDIT_COUNT } edit_t;
+
+static uint64_t rewrite(house_t *h, edit_t edit)
+{
+    char                dir[128];
+    journal_reader_t   *in;
+    journal_entry_t     e;
+    house_t             copy = *h;
+    static uint8_t      head[JOURNAL_BLOCK_BYTES];
+    _Alignas(8) uint8_t bytes[RECORD_BYTES_MAX];
+    uint64_t            edited = 0;
+    journal_block_t     block;
+    assert_int_equal(journal_open_dir(h->dir, &h->id, &in), ERR_OK);
+    snprintf(dir, sizeof dir, "%s/000001.new", h->dir);
+    const int fd = open(dir, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(ftruncate(fd, HOUSE_JOURNAL_BYTES), 0);
+    journal_pos_first(&copy.pos, &h->id);
+    const journal_file_t file = {.id = h->id, .pos = copy.pos, .bytes = HOUSE_JOURNAL_BYTES, .build_id = "edited"};
+    journal_file_head(head, &file);
+    assert_int_equal(pwrite(fd, head, sizeof head, 0), sizeof head);
+    journal_block_begin(&block, h->block, &copy.pos);
+    while (journal_next(in, &e) == ERR_OK) {
+        memcpy(bytes, e.bytes, e.len);
+        msg_t    msg;
+        uint8_t *message = record_message(bytes);
+        assert_int_equal(message_read(e.record.msg.type, message, e.len - RECORD_PREFIX, &msg), ERR_OK);
+        uint8_t            *body = message + ((const uint8_t *)msg.body - message);
+        const bool          late = e.number > h->e->loop.jrn.next / 4 && !edited;
+        const record_head_t was  = e.record.head;
+        if (late && edit == EDIT_REQUEST_PX && was.kind == RECORD_OUTPUT && msg.type == MSG_ORDER_REQUEST) {
+            ((order_req_t *)(void *)body)->px++;
+            edited = e.number;
+        } else if (late && edit == EDIT_HASH && was.kind == RECORD_INPUT && !was.outputs) {
+            record_head_t now = was;
+            now.output_hash ^= 1;
+            record_head_set(bytes, &now);
+            edited = e.number;
+        } else if (late && edit == EDIT_REPORT_QTY && was.kind == RECORD_INPUT && msg.type == MSG_EXEC_REPORT &&
+                   ((exec_report_t *)(void *)body)->exec_type == EXEC_TYPE_TRADE) {
+            ((exec_report_t *)(void *)body)->last_qty += 1;
+            edited = e.number;
+        } else if (late && edit == EDIT_DROP_OUTPUT && was.kind == RECORD_INPUT && was.outputs) {
+            record_head_t now = was;
+            now.outputs--; /* and its last output goes to the next */
+            record_head_set(bytes, &now);
+            edited = e.number;
+        }
+        if (journal_block_add(&block, bytes, e.len) == ERR_FULL) {
+            const uint64_t at  = copy.pos.offset;
+            const uint32_t len = journal_block_seal(&block, &copy.pos, 0);
+            assert_int_equal(pwrite(fd, h->block, len, (off_t)at), len);
+            journal_block_begin(&block, h->block, &copy.pos);
+            assert_int_equal(journal_block_add(&block, bytes, e.len), ERR_OK);
+        }
+    }
+    const uint64_t at  = copy.pos.offset;
+    const uint32_t len = journal_block_seal(&block, &copy.pos, 0);
+    assert_int_equal(pwrite(fd, h->block, len, (off_t)at), len);
+    journal_close(in);
+    close(fd);
+    char to[128];
+    snprintf(to, sizeof to, "%s/000001.hj", h->dir);
+    assert_int_equal(rename(dir, to), 0);
+    assert_true(edited);
+    return edited;
+}
+
+static void test_verify_names_the_first_difference_of_an_edited_journal(void **state)
+{
+    (void)state;
+    static verify_result_t v;
+    static const char     *fields[EDIT_COUNT] = {"px", "output_hash", NULL, NULL};
+    for (edit_t edit = 0; edit < EDIT_COUNT; edit++) {
+        house_t *h = trading(2);
+        house_pump(h, 3000);
+        house_journal(h);
+        const uint64_t edited = rewrite(h, edit);
+        assert_int_equal(verify_dir(h->dir, &v), ERR_OK);
+        assert_false(v.equal);
+        if (edit == EDIT_DROP_OUTPUT) { /* the file itself contradicts: a fault of the journal or a difference, named */
+            assert_true(v.diff.found || v.note[0]);
+        } else {
+            assert_true(v.diff.found);
+            assert_true(v.diff.number >= edited);
+        }
+        if (fields[edit]) {
+            assert_int_equal(v.diff.number, edited);
+            assert_string_equal(v.diff.field, fields[edit]);
+        }
+        printf("edit of record %llu: record %llu, %s: %s%s\n", (unsigned long long)edited,
+               (unsigned long long)v.diff.number, v.diff.field, v.diff.text, v.note);
+        house_close(h);
+    }
+}
+
+/* ---- memory -------------------------------------------------------------------------------------------------------- */
+static void test_engine_allocates_nothing_in_a_turn(void **state)
+{
+    (void)state;
+    if (!CAN_COUNT) {
+        printf("SKIP allocations are not counted under sanitizers\n");
+        skip();
+    }
+    house_t       *h     = trading(3);
+    const uint32_t taken = h->taken_count;
+    allocations          = 0;
+    for (int i = 0; i < 5000; i++) {
+        house_market(h, 1);
+        h->e->loop.mono_offset_ns += NS_PER_MS; /* strategies wait by engine time */
+        counting = true;
+        house_turn(h);
+        counting = false;
+        house_venue(h);
+        if (i % 64 == 0) {
+            house_journal(h);
+        }
+    }
+    assert_int_equal(allocations, 0);
+    assert_true(h->taken_count > taken);
+    counting = true; /* the hook itself works */
+    free(malloc(1));
+    counting = false;
+    assert_int_equal(allocations, 1);
+    house_close(h);
+}
+
+/* ---- market data --------------------------------------------------------------------------------------------------- */
+static void test_engine_breaks_books_when_it_was_lapped_and_they_heal(void **state)
+{
+    (void)state;
+    house_t *h = trading(4);
+    assert_int_equal(health(h, 1), FEED_LIVE);
+    const uint64_t written = h->md_messages;
+    while (h->md_messages < written + 3 * 4096) {
+        house_market(h, 1);
+    }
+    house_turn(h);
+    assert_true(counted(h, COUNTER_MD_LOST) > 4096);
+    assert_int_equal(health(h, 1), FEED_BROKEN);
+    for (int i = 0; i < 100 && health(h, 1) != FEED_LIVE; i++) {
+        house_pump(h, 100);
+        usleep(20000); /* a snapshot is asked for once a second, and answered */
+    }
+    assert_int_equal(health(h, 1), FEED_LIVE);
+    house_close(h);
+}
+
+static void test_engine_drops_what_an_adapter_may_not_say(void **state)
+{
+    (void)state;
+    house_t        *h        = trading(5);
+    const uint64_t  sequence = h->e->loop.sequence, execs = h->e->loop.sources[0].exec.next;
+    const boot_t    boot = {.epoch = 4000};
+    const control_t kill = {.kind = CONTROL_KILL, .scope_type = SCOPE_GLOBAL, .value = 0};
+    const tick_t    tick = {.mono_ns = 1};
+    house_exec(h, &(msg_t){.type = MSG_BOOT, .body = &boot});
+    house_exec(h, &(msg_t){.type = MSG_CONTROL, .body = &kill});
+    house_exec(h, &(msg_t){.type = MSG_TICK, .body = &tick});
+    house_md(h, &(msg_t){.type = MSG_TICK, .body = &tick});
+    _Alignas(8) uint8_t junk[64] = {255, 255, 255, 255};
+    assert_int_equal(lossless_put(&h->exec, &(ring_meta_t){.len = 64, .type = MSG_EXEC_REPORT}, junk), ERR_OK);
+    h->e->loop.tick_mono_ns = INT64_MAX; /* no input of its own */
+    house_turn(h);
+    assert_int_equal(h->e->loop.sequence, sequence);
+    assert_int_equal(h->e->loop.sources[0].exec.next, execs + 4);
+    assert_int_equal(engine_epoch(h->e->loop.engine), h->epoch);
+    house_close(h);
+}
+
+/* ---- levels --------------------------------------------------------------------------------------------------------- */
+static uint64_t fill_of(const house_t *h)
+{
+    return h->e->loop.jrn.next - h->jrn.next;
+}
+
+static void test_engine_denies_suspends_and_halts_as_jrn_fills(void **state)
+{
+    (void)state;
+    house_t       *h     = trading(6);
+    engine_loop_t *l     = &h->e->loop;
+    const uint32_t slots = l->jrn_slots;
+    house_journal(h);
+    house_turn(h);
+    assert_false(l->journal_down);
+    while (fill_of(h) < slots / 2) { /* the journal takes nothing */
+        assert_false(l->md_suspended);
+        house_market(h, 1);
+        house_turn(h);
+        house_venue(h);
+    }
+    house_turn(h);
+    assert_true(l->journal_down);
+    house_venue(h);
+    const uint64_t orders = counted(h, COUNTER_ORDERS) + counted(h, COUNTER_REPLACES);
+    /* every further input needs room for the most that it can cause, which is what 75 % leaves at this size */
+    while (!l->md_suspended && !l->blocked) {
+        house_market(h, 1);
+        house_turn(h);
+        house_venue(h);
+    }
+    assert_int_equal(counted(h, COUNTER_ORDERS) + counted(h, COUNTER_REPLACES), orders);
+    for (int i = 0; i < 100000 && !l->blocked; i++) { /* exec goes on, to the last batch */
+        const mass_status_t m = {.account_id = 1, .venue_id = 1, .kind = MASS_STATUS_BALANCE};
+        house_exec(h, &(msg_t){.type = MSG_MASS_STATUS, .body = &m});
+        house_turn(h);
+    }
+    assert_true(l->blocked);
+    assert_int_equal(atomic_load(&h->ctx->control->state), ROLE_HALT);
+    assert_true(slots - fill_of(h) < ENGINE_BATCH_MAX);
+    const uint64_t sequence = l->sequence;
+    house_turn(h);
+    assert_int_equal(l->sequence, sequence);
+    for (int i = 0; i < 5; i++) { /* the journal goes on */
+        house_journal(h);
+        house_turn(h);
+    }
+    assert_false(l->blocked);
+    assert_false(l->md_suspended);
+    assert_false(l->journal_down);
+    assert_int_not_equal(atomic_load(&h->ctx->control->state), ROLE_HALT);
+    for (int i = 0; i < 100 && health(h, 1) != FEED_LIVE; i++) {
+        house_pump(h, 50);
+        usleep(20000);
+    }
+    assert_int_equal(health(h, 1), FEED_LIVE);
+    house_journal(h);
+    static verify_result_t v;
+    assert_int_equal(verify_dir(h->dir, &v), ERR_OK);
+    assert_true(v.equal);
+    house_close(h);
+}
+
+static void test_engine_denies_while_the_journal_role_is_dead_or_failed(void **state)
+{
+    (void)state;
+    house_t        *h    = trading(7);
+    control_page_t *page = segment_find(&h->journal, "control", SEGMENT_CONTROL, &(size_t){0});
+    control_state(page, ROLE_FAIL);
+    house_turn(h);
+    assert_true(h->e->loop.journal_down);
+    control_state(page, ROLE_RUN);
+    house_turn(h);
+    assert_false(h->e->loop.journal_down);
+    control_beat(page, role_mono_ns() - ENGINE_JOURNAL_SILENT_NS - 1);
+    engine_turn(&h->e->loop, role_mono_ns());
+    assert_true(h->e->loop.journal_down);
+    house_close(h);
+}
+
+static void test_engine_denies_when_ord_has_no_room(void **state)
+{
+    (void)state;
+    house_t       *h = trading(8);
+    engine_loop_t *l = &h->e->loop;
+    const uint32_t n = l->ord_slots - l->ord_slots / 4 - ENGINE_TO_VENUE_MAX + 1; /* room for one less than the bar */
+    house_venue(h);
+    for (uint32_t i = 0; i < n; i++) { /* as if the adapter took nothing */
+        memset(lossless_slot(&l->ord, 0), 0, 8);
+        lossless_meta(&l->ord, 0, &(ring_meta_t){.len = 8, .type = MSG_NONE});
+        lossless_commit(&l->ord, 1);
+    }
+    house_turn(h);
+    house_turn(h);
+    assert_true(l->ring_full);
+    const uint64_t next = l->ord.next, denied = counted(h, COUNTER_DENIED);
+    for (int i = 0; i < 2000; i++) {
+        house_market(h, 1);
+        l->mono_offset_ns += NS_PER_MS;
+        house_turn(h);
+        house_journal(h);
+    }
+    assert_true(counted(h, COUNTER_DENIED) > denied);
+    assert_true(l->ord.next < next + 200); /* cancels and questions alone */
+    lossless_take_n(&h->ord, n);
+    house_turn(h);
+    assert_false(l->ring_full);
+    house_close(h);
+}
+
+/* ---- fence, kill, stop ---------------------------------------------------------------------------------------------- */
+static void test_engine_sends_nothing_behind_the_fence(void **state)
+{
+    (void)state;
+    house_t *h = trading(9);
+    words_fence_raise(h->words, h->epoch + 1);
+    const uint64_t sent = h->e->loop.ord.next, sequence = h->e->loop.sequence;
+    house_market(h, 500);
+    assert_int_equal(house_turn(h), 0);
+    assert_true(h->e->loop.fenced);
+    assert_int_equal(h->e->loop.ord.next, sent);
+    assert_int_equal(h->e->loop.sequence, sequence);
+    assert_int_equal(engine_pass(h->e), ENGINE_EXIT_FENCED);
+    assert_int_equal(atomic_load(&h->ctx->control->state), ROLE_FAIL);
+    house_close(h);
+}
+
+static void test_engine_takes_kill_words_up_and_remembers_them(void **state)
+{
+    (void)state;
+    house_t *h = trading(10);
+    assert_true(words_kill(h->words, SCOPE_STRATEGY, 1, true));
+    assert_true(words_kill(h->words, SCOPE_GLOBAL, 0, true));
+    house_turn(h);
+    control_t kill;
+    assert_true(engine_kill(h->e->loop.engine, 1, &kill));
+    assert_false(engine_kill(h->e->loop.engine, 2, &kill));
+    assert_int_equal(atomic_load(&h->ctx->control->kill_seen), atomic_load(&h->words->kill_version));
+    const uint64_t sequence = h->e->loop.sequence;
+    h->e->loop.tick_mono_ns = INT64_MAX;
+    house_turn(h);
+    assert_int_equal(h->e->loop.sequence, sequence); /* once */
+    house_venue(h);
+    house_crash(h);
+    memset(h->words->kill_set, 0, sizeof h->words->kill_set); /* the words are gone, the journal is not */
+    assert_int_equal(house_boot(h, true), ERR_OK);
+    assert_true(engine_kill(h->e->loop.engine, 1, &kill));
+    assert_int_equal(atomic_load(&h->words->kill_set[SCOPE_STRATEGY][0]), 2);
+    assert_int_equal(atomic_load(&h->words->kill_set[SCOPE_GLOBAL][0]), 1);
+    house_turn(h);
+    assert_true(words_kill(h->words, SCOPE_GLOBAL, 0, false));
+    assert_true(words_kill(h->words, SCOPE_STRATEGY, 1, false));
+    house_turn(h);
+    assert_false(engine_kill(h->e->loop.engine, 0, &kill));
+    house_close(h);
+}
+
+static void test_engine_stops_with_a_snapshot_from_which_it_goes_on(void **state)
+{
+    (void)state;
+    house_t *h = trading(11);
+    char     path[160];
+    snprintf(path, sizeof path, "%s/snapshot.new", h->dir);
+    const int fd                        = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    h->ctx->files[h->ctx->file_count++] = (role_file_t){.fd = dup(fd), .kind = ROLE_FILE_SNAPSHOT_OUT};
+    atomic_store(&h->words->stop, 1);
+    int code = -1;
+    for (int i = 0; i < 10000 && code < 0; i++) {
+        code = engine_pass(h->e);
+        house_venue(h);
+        house_journal(h);
+    }
+    assert_int_equal(code, 0);
+    assert_int_equal(atomic_load(&h->ctx->control->state), ROLE_HALT);
+    assert_int_equal(order_open_count(engine_orders(h->e->loop.engine)), 0);
+    const uint64_t  hash = engine_state_hash(h->e->loop.engine), sequence = h->e->loop.sequence;
+    snapshot_info_t info;
+    assert_int_equal(snapshot_head(fd, &info), ERR_OK);
+    assert_int_equal(info.sequence, sequence);
+    assert_int_equal(info.state_hash, hash);
+    char name[160];
+    snprintf(name, sizeof name, "%s/snapshot.%020llu", h->dir, (unsigned long long)sequence);
+    assert_int_equal(rename(path, name), 0);
+    house_crash(h);
+    atomic_store(&h->words->stop, 0);
+    static verify_result_t v;
+    assert_int_equal(verify_dir(h->dir, &v), ERR_OK);
+    assert_true(v.equal);
+    assert_int_equal(v.snapshot_count, 1);
+    assert_true(v.snapshots[0].checked && v.snapshots[0].equal);
+    const int first = h->snapshot_fd; /* the next life has the new one alone */
+    h->snapshot_fd  = fd;
+    assert_int_equal(house_boot(h, true), ERR_OK);
+    assert_int_equal(h->e->recover.from.sequence, sequence);
+    assert_int_equal(h->e->recover.counts.inputs, 0);
+    control_t kill;
+    assert_false(engine_kill(h->e->loop.engine, 0, &kill));
+    const uint32_t taken = h->taken_count;
+    for (int i = 0; i < 50 && (!house_trades(h) || h->taken_count == taken); i++) {
+        house_pump(h, 200);
+        usleep(20000);
+    }
+    assert_true(house_trades(h));
+    assert_true(h->taken_count > taken);
+    h->snapshot_fd = first;
+    close(fd);
+    house_close(h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_engine_journals_what_verify_finds_equal),
+        cmocka_unit_test(test_verify_names_the_first_difference_of_an_edited_journal),
+        cmocka_unit_test(test_engine_allocates_nothing_in_a_turn),
+        cmocka_unit_test(test_engine_breaks_books_when_it_was_lapped_and_they_heal),
+        cmocka_unit_test(test_engine_drops_what_an_adapter_may_not_say),
+        cmocka_unit_test(test_engine_denies_suspends_and_halts_as_jrn_fills),
+        cmocka_unit_test(test_engine_denies_while_the_journal_role_is_dead_or_failed),
+        cmocka_unit_test(test_engine_denies_when_ord_has_no_room),
+        cmocka_unit_test(test_engine_sends_nothing_behind_the_fence),
+        cmocka_unit_test(test_engine_takes_kill_words_up_and_remembers_them),
+        cmocka_unit_test(test_engine_stops_with_a_snapshot_from_which_it_goes_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,149 @@
+/* attach: an instance, living or dead, as another process sees it: its segments mapped read-only, its role table, its
+ * published records and rings. What `hwal status`, `tail`, `books` ... `postmortem` stand on.
+ *
+ *   name + uid ─▶ directory ─▶ newest supervisor.<gen> ─▶ role table ─▶ one segment of each role (+ words, if allowed)
+ *                                     (none, or the table names a file that is gone: the newest file of the role)
+ *
+ * An observer maps and reads; no process of the instance knows of it, and killing it changes nothing. A writer that dies
+ * in the middle of something leaves a place that stays odd (ERR_AGAIN) or a message that does not verify (ERR_PARSE):
+ * such a place is passed over and counted in `damaged`, never believed.
+ *
+ * In tools/, not ipc/, because it reads the role table.
+ *
+ * Exit     3 when there is no such instance (the sentence names those there are); 4 when it is there but the engine's
+ * codes    heartbeat is older than ATTACH_STALE_NS: what can be read is printed all the same, as evidence.
+ * Owner    the caller; attach_close gives all back. A view is of the segments as they were when it was opened: a role
+ *          that starts anew has a new one (attach_again). One thread. */
+#pragma once
+
+#include <getopt.h>
+#include <stdbool.h>
+
+#include "core/ref/instrument.h"
+#include "core/types/time.h"
+#include "ipc/control.h"
+#include "ipc/counters.h"
+#include "ipc/message.h"
+#include "ipc/records.h"
+#include "ipc/ring_broadcast.h"
+#include "ipc/ring_lossless.h"
+#include "ipc/role_table.h"
+#include "ipc/segment.h"
+#include "ipc/topology.h"
+#include "ipc/words.h"
+
+#define ATTACH_STALE_NS (2 * NS_PER_S)
+#define ATTACH_FILES_MAX 4096u
+
+/* ---- options that all these commands share ------------------------------------------------------------------------ */
+typedef struct attach_args {
+    char  instance[40]; /* "": none named */
+    uid_t uid;
+    bool  json;
+    bool  csv;
+    bool  once;
+    bool  words_do; /* kill: an instance of which only its words are left is one too */
+} attach_args_t;
+
+#define ATTACH_OPTIONS                                                                                                 \
+    {"instance", required_argument, NULL, 'I'}, {"user", required_argument, NULL, 'U'},                                \
+        {"json", no_argument, NULL, 'J'}, {"csv", no_argument, NULL, 'C'}, {"once", no_argument, NULL, 'O'},           \
+    {                                                                                                                  \
+        "help", no_argument, NULL, 'h'                                                                                 \
+    }
+#define ATTACH_HELP                                                                                                    \
+    "  --instance NAME   which one (default: HWAL_INSTANCE, else the only one that lives)\n"                           \
+    "  --user NAME|UID   whose instance (default: yours; others' are readable by their group)\n"                       \
+    "  --json            one JSON object for programs\n"
+
+/* attach_args: defaults. attach_option: one answer c of getopt_long; false when it is none of ATTACH_OPTIONS or its
+ * value is bad. Help (h) is the command's own. */
+void attach_args(attach_args_t *args);
+bool attach_option(attach_args_t *args, int c);
+
+/* attach_number: text as a whole number from min to max. */
+bool attach_number(const char *text, uint32_t min, uint32_t max, uint32_t *out);
+
+/* ---- the instance -------------------------------------------------------------------------------------------------- */
+typedef struct attach_instrument {
+    instrument_def_t def; /* instrument_id 0 = not known */
+    char             symbol[SYMBOL_MAX + 1];
+} attach_instrument_t;
+
+typedef struct attach_message { /* a copy of one message, verified */
+    msg_t       msg;            /* points into bytes */
+    ring_meta_t meta;
+    uint64_t    seq; /* of a ring: the sequence; of a record: its version */
+    _Alignas(8) uint8_t bytes[MESSAGE_BYTES_MAX];
+} attach_message_t;
+
+typedef struct attach {
+    char                instance[40];
+    uid_t               uid;
+    int                 dir_fd;
+    segment_t           role[ROLE_COUNT]; /* head NULL = none */
+    char                file[ROLE_COUNT][32];
+    role_row_t          row[ROLE_COUNT];
+    bool                row_known[ROLE_COUNT];
+    const role_table_t *table; /* NULL = no supervisor's segment */
+    segment_t           words_segment;
+    const words_t      *words; /* NULL: not there, or not ours to read */
+    uint64_t            damaged;
+    attach_instrument_t instruments[TOPOLOGY_INSTRUMENTS_MAX + 1]; /* by id */
+} attach_t;
+
+/* attach_open: ERR_NOT_FOUND (no directory, or neither engine, supervisor nor words in it), ERR_IO, ERR_STATE with a sentence;
+ * then there is nothing to close. A segment that cannot be believed counts as none. */
+err_t attach_open(attach_t *a, const char *instance, uid_t uid);
+void  attach_close(attach_t *a);
+
+/* attach_begin: open what args name, telling on stderr what is wrong; returns EXIT_OK, _USAGE or _NOT_RUNNING.
+ * attach_end: close, and the command's exit code: EXIT_STALE with a sentence on stderr when the engine is silent. */
+int attach_begin(const char *command, const attach_args_t *args, attach_t *a);
+int attach_end(const char *command, attach_t *a);
+
+/* attach_again: if a role has another segment now than the one that was opened, open all of them anew; true when it
+ * did: what was joined before is gone. Cost: a listing of the directory. */
+bool attach_again(attach_t *a);
+
+/* attach_engine: look at another engine segment (evidence of an earlier life) instead, until attach_close. */
+err_t attach_engine(attach_t *a, const char *file);
+
+/* attach_alive: does the process of the role's row live? attach_age_ns: since its last heartbeat; -1 = none yet.
+ * attach_stale: the engine is silent, or there is none. */
+bool    attach_alive(const attach_t *a, role_t role);
+int64_t attach_age_ns(const attach_t *a, role_t role);
+bool    attach_stale(const attach_t *a);
+
+/* Objects of a role's segment; NULL when it has none, or one that is not whole. */
+const control_page_t *attach_control(const attach_t *a, role_t role);
+const counters_t     *attach_counters(const attach_t *a, role_t role);
+const ring_cursor_t  *attach_cursor(const attach_t *a, role_t role, ring_id_t ring);
+
+/* attach_ring: join a broadcast ring. attach_log: a role's log. attach_next: its next message, verified.
+ *   ERR_OK, ERR_EMPTY, ERR_GAP (reader->lost_from, lost_to), ERR_PARSE (passed over, counted in damaged). */
+err_t attach_ring(const attach_t *a, ring_id_t ring, ring_start_t start, ring_reader_t *reader);
+err_t attach_log(const attach_t *a, role_t role, ring_start_t start, ring_reader_t *reader);
+err_t attach_next(attach_t *a, ring_reader_t *reader, attach_message_t *out);
+
+/* attach_records: join a record array; false when there is none. attach_record: place index, verified; ERR_EMPTY when
+ * it was never written, ERR_AGAIN and ERR_PARSE (counted in damaged) when it cannot be believed. */
+bool  attach_records(const attach_t *a, record_id_t id, records_reader_t *reader);
+err_t attach_record(attach_t *a, const records_reader_t *reader, uint32_t index, attach_message_t *out);
+
+/* attach_instrument: by id, and by symbol; NULL = unknown. */
+const attach_instrument_t *attach_instrument(const attach_t *a, uint32_t instrument_id);
+const attach_instrument_t *attach_symbol(const attach_t *a, const char *symbol);
+
+/* ---- what lies there ----------------------------------------------------------------------------------------------- */
+typedef struct attach_file {
+    char     name[32]; /* "engine.7" */
+    role_t   role;
+    uint32_t gen;
+    uint64_t bytes;
+} attach_file_t;
+
+/* attach_files: the segments of a directory, by role, newest first; at most cap of them are stored. Returns how many.
+ * attach_instances: names of all instances of a user, sorted; how many. */
+uint32_t attach_files(int dir_fd, attach_file_t *out, uint32_t cap);
+uint32_t attach_instances(uid_t uid, char (*names)[40], uint32_t cap);

@@ -1,0 +1,304 @@
+#include "tools/setup.h"
+
+#include <string.h>
+
+#include "core/types/decimal.h"
+#include "tools/strategy_spec.h"
+
+#define TENANT_ID 1u
+#define STALE_NS (2 * NS_PER_S)
+
+/* ---- accounts ---------------------------------------------------------------------------------------------------- */
+err_t setup_amount(const char *text, int32_t exp, int64_t *out)
+{
+    const err_t err = decimal_parse(text, strlen(text), (unsigned)exp, out);
+    return err ? err_set(ERR_CONFIG, "\"%s\" is no amount with at most %d decimals", text, exp) : ERR_OK;
+}
+
+err_t setup_begin(setup_t *setup, const config_t *config)
+{
+    *setup = (setup_t){.config = config};
+    return ERR_OK;
+}
+
+static setup_account_t *account_of(setup_t *setup, uint64_t ccy)
+{
+    for (uint32_t i = 1; i <= setup->account_count; i++) {
+        if (setup->accounts[i].ccy == ccy) {
+            return &setup->accounts[i];
+        }
+    }
+    return NULL;
+}
+
+/* Amounts of limits: those of the configuration's set for the currency, else shares of the initial money. */
+static err_t account_limits(const config_t *c, setup_account_t *a)
+{
+    err_t err         = ERR_OK;
+    a->order_value    = a->initial / 4;
+    a->position_value = a->initial;
+    a->open_value = a->gross = a->net = a->initial <= INT64_MAX / 4 ? a->initial * 4 : INT64_MAX;
+    a->day_loss                       = a->initial / 10;
+    a->drawdown                       = a->initial / 5;
+    for (unsigned i = 0; !err && i < c->risk_count; i++) {
+        const config_risk_t *r = &c->risk[i];
+        if (ccy_pack(r->currency) != a->ccy) {
+            continue;
+        }
+        a->risk = r;
+        const struct {
+            const char *text;
+            int64_t    *out;
+        } rows[] = {{r->max_order_value, &a->order_value},
+                    {r->max_position_value, &a->position_value},
+                    {r->max_open_value, &a->open_value},
+                    {r->max_gross, &a->gross},
+                    {r->max_net, &a->net},
+                    {r->max_day_loss, &a->day_loss},
+                    {r->max_drawdown, &a->drawdown}};
+        for (size_t k = 0; !err && k < sizeof rows / sizeof rows[0]; k++) {
+            err = setup_amount(rows[k].text, a->money_exp, rows[k].out);
+        }
+    }
+    return err;
+}
+
+static err_t account_add(setup_t *setup, uint64_t ccy, int32_t money_exp, int64_t initial_units)
+{
+    const config_t *c = setup->config;
+    char            name[9];
+    ccy_text(ccy, name);
+    if (setup->account_count == SETUP_ACCOUNTS_MAX) {
+        return err_set(ERR_LIMIT, "account %s is one more than the %u that there may be", name, SETUP_ACCOUNTS_MAX);
+    }
+    setup_account_t a   = {.ccy = ccy, .money_exp = money_exp};
+    err_t           err = ERR_OK;
+    a.initial           = initial_units * pow10_i64((unsigned)money_exp);
+    for (unsigned i = 0; !err && i < c->accounts_count; i++) {
+        if (ccy_pack(c->accounts[i].currency) == ccy) {
+            err = setup_amount(c->accounts[i].initial, money_exp, &a.initial);
+        }
+    }
+    err = err ? err : account_limits(c, &a);
+    if (err) {
+        return err_wrap(err, "account %s", name);
+    }
+    setup->accounts[++setup->account_count] = a;
+    return ERR_OK;
+}
+
+/* An instrument whose money has other decimals than the account in its currency could never be traded. */
+static err_t scale_check(const setup_account_t *a, const instrument_t *ins)
+{
+    char name[9];
+    return a->money_exp == ins->def.money_exp
+               ? ERR_OK
+               : err_set(ERR_CONFIG, "%s: money_exp %d, but %s has %d already", ins->symbol, ins->def.money_exp,
+                         ccy_text(a->ccy, name), a->money_exp);
+}
+
+err_t setup_currency(setup_t *setup, const instrument_t *ins)
+{
+    const setup_account_t *a = account_of(setup, ins->def.settle_ccy);
+    return a ? scale_check(a, ins)
+             : account_add(setup, ins->def.settle_ccy, ins->def.money_exp,
+                           ins->def.kind == INSTRUMENT_INVERSE ? 10 : 100000);
+}
+
+err_t setup_live(setup_t *setup)
+{
+    const config_t *c   = setup->config;
+    err_t           err = c->accounts_count
+                              ? ERR_OK
+                              : err_set(ERR_CONFIG, "accounts: none is configured; a live instance needs at least one");
+    for (unsigned i = 0; !err && i < c->accounts_count; i++) {
+        if (!account_of(setup, ccy_pack(c->accounts[i].currency))) {
+            err = account_add(setup, ccy_pack(c->accounts[i].currency), (int32_t)c->accounts[i].money_exp, 0);
+        }
+    }
+    return err;
+}
+
+/* ---- sizes and strategies: each once in every account ------------------------------------------------------------ */
+static err_t strategies_define(setup_t *setup, engine_cfg_t *cfg, char *const *specs, uint32_t count)
+{
+    static const char *const samples[] = {"market_maker", "sma_cross"};
+    engine_strategy_cfg_t    parsed[CONFIG_STRATEGIES_MAX];
+    const char *const       *list = (const char *const *)specs;
+    if (count == 0 && setup->config->strategies_count) {
+        list  = (const char *const *)setup->config->strategies;
+        count = setup->config->strategies_count;
+    } else if (count == 0) {
+        list  = samples;
+        count = 2;
+    }
+    const err_t err = strategy_specs_parse(list, count, parsed, &count);
+    for (uint32_t i = 0; !err && i < count; i++) {
+        for (uint32_t a = 1; a <= setup->account_count; a++) {
+            if (cfg->strategy_count == ENGINE_STRATEGIES_MAX) {
+                return err_set(ERR_CONFIG, "more than %u strategies times accounts", ENGINE_STRATEGIES_MAX);
+            }
+            parsed[i].cfg.account_id               = a;
+            cfg->strategies[cfg->strategy_count++] = parsed[i];
+        }
+    }
+    setup->strategy_count = cfg->strategy_count;
+    return err;
+}
+
+err_t setup_engine_cfg(setup_t *setup, uint32_t instruments_max, char *const *specs, uint32_t count, engine_cfg_t *out)
+{
+    const config_engine_t *c = &setup->config->engine;
+    const book_cfg_t book = {.window_ticks = (uint32_t)c->book_window_ticks, .far_slots = (uint32_t)c->book_far_levels};
+    *out                  = (engine_cfg_t){.tenant_id       = TENANT_ID,
+                                           .instruments_max = instruments_max,
+                                           .accounts_max    = setup->account_count,
+                                           .orders_max      = (uint32_t)c->orders_max,
+                                           .fills_max       = (uint32_t)c->orders_max,
+                                           .stale_ns        = STALE_NS,
+                                           .book            = book};
+    risk_cfg_default(&out->risk);
+    return strategies_define(setup, out, specs, count);
+}
+
+/* ---- records ----------------------------------------------------------------------------------------------------- */
+typedef struct sink {
+    setup_emit_t emit;
+    void        *ctx;
+} sink_t;
+
+static err_t record(sink_t to, msg_type_t type, const void *body)
+{
+    const msg_t msg = {.type = type, .body = body};
+    return to.emit(to.ctx, &msg);
+}
+
+static err_t limit_set(sink_t to, scope_t scope_type, uint32_t id1, uint32_t id2, const risk_limits_t *limits)
+{
+    limit_set_t set = {.scope_type = (uint8_t)scope_type, .scope_id = id1, .scope_id2 = id2};
+    memcpy((char *)&set + offsetof(limit_set_t, max_qty), limits,
+           sizeof *limits); /* the same fields: engine_recover.c */
+    return record(to, MSG_LIMIT_SET, &set);
+}
+
+static err_t account_open(sink_t to, uint32_t id, const setup_account_t *a)
+{
+    const account_def_t def = {.account_id = id,
+                               .tenant_id  = TENANT_ID,
+                               .ccy        = a->ccy,
+                               .initial    = a->initial,
+                               .money_exp  = (int8_t)a->money_exp};
+    risk_limits_t       limits;
+    const err_t         err = record(to, MSG_ACCOUNT_DEF, &def);
+    risk_limits_default(SCOPE_ACCOUNT, &limits);
+    limits.max_value         = a->order_value;
+    limits.max_gross         = a->gross;
+    limits.max_net           = a->net;
+    limits.max_open_value    = a->open_value;
+    limits.max_day_loss      = a->day_loss;
+    limits.max_realised_loss = a->day_loss;
+    limits.max_drawdown      = a->drawdown;
+    limits.value_w_max       = INT64_MAX / 4; /* no bar of its own: rates and open value bound it */
+    if (a->risk) {
+        limits.max_open_orders  = a->risk->max_open_orders_account;
+        limits.concentration_bp = a->risk->concentration_bps;
+        limits.rate_n           = a->risk->orders_per_s;
+        limits.msg_n            = a->risk->messages_per_s;
+    }
+    return err ? err : limit_set(to, SCOPE_ACCOUNT, id, 0, &limits);
+}
+
+err_t setup_open(const setup_t *setup, setup_emit_t emit, void *ctx)
+{
+    const sink_t    to    = {emit, ctx};
+    const control_t ok[2] = {{.kind = CONTROL_JOURNAL, .scope_type = SCOPE_GLOBAL, .value = 1},
+                             {.kind = CONTROL_CLOCK, .scope_type = SCOPE_GLOBAL, .value = 1}};
+    risk_limits_t   limits;
+    err_t           err = ERR_OK;
+    for (uint32_t i = 1; !err && i <= setup->account_count; i++) {
+        err = account_open(to, i, &setup->accounts[i]);
+    }
+    risk_limits_default(SCOPE_STRATEGY, &limits);
+    for (uint32_t i = 1; !err && i <= setup->strategy_count; i++) {
+        err = limit_set(to, SCOPE_STRATEGY, i, 0, &limits);
+    }
+    for (int i = 0; !err && i < 2; i++) {
+        err = record(to, MSG_CONTROL, &ok[i]);
+    }
+    return err;
+}
+
+err_t setup_instrument(const setup_t *setup, const instrument_t *ins, setup_emit_t emit, void *ctx)
+{
+    risk_limits_t limits;
+    for (uint32_t i = 1; i <= setup->account_count; i++) {
+        if (setup->accounts[i].ccy == ins->def.settle_ccy && scale_check(&setup->accounts[i], ins) != ERR_OK) {
+            return ERR_CONFIG;
+        }
+    }
+    risk_limits_default(SCOPE_VENUE, &limits);
+    limits.rate_n = limits.msg_n = limits.cancel_n = 1024; /* an account's own limits bind first */
+    return limit_set((sink_t){emit, ctx}, SCOPE_VENUE, ins->def.venue_id, 0, &limits);
+}
+
+/* Quantity whose value at px is at most value; every kind is linear in quantity. */
+static int64_t quantity_of(const instrument_t *ins, int64_t value, int64_t px)
+{
+    int64_t       one, qty;
+    const int64_t unit = pow10_i64((unsigned)ins->def.qty_exp);
+    if (!instrument_notional(ins, px, unit, &one) || one <= 0 || !fit_i64(mul_i64(value, unit) / one, &qty)) {
+        return 0;
+    }
+    return qty;
+}
+
+static err_t price_account(sink_t to, uint32_t account_id, const setup_account_t *a, const instrument_t *ins,
+                           int64_t order_qty, int64_t position_qty)
+{
+    risk_limits_t limits;
+    risk_limits_default(SCOPE_ACCOUNT_INSTRUMENT, &limits);
+    limits.max_qty  = order_qty;
+    limits.max_long = limits.max_short = position_qty;
+    if (a->risk) {
+        limits.max_open_orders = a->risk->max_open_orders_instrument;
+    }
+    return limit_set(to, SCOPE_ACCOUNT_INSTRUMENT, account_id, ins->def.instrument_id, &limits);
+}
+
+err_t setup_price(const setup_t *setup, const instrument_t *ins, int64_t px, setup_emit_t emit, void *ctx)
+{
+    const sink_t                 to      = {emit, ctx};
+    static const setup_account_t nothing = {
+        0}; /* no account in its currency: nothing is allowed, which is a limit too */
+    const setup_account_t *a       = &nothing;
+    uint32_t               account = 0;
+    risk_limits_t          limits;
+    err_t                  err;
+    for (uint32_t i = 1; i <= setup->account_count; i++) {
+        if (setup->accounts[i].ccy == ins->def.settle_ccy) {
+            a       = &setup->accounts[i];
+            account = i;
+        }
+    }
+    const int64_t order_qty    = quantity_of(ins, a->order_value, px);
+    const int64_t position_qty = quantity_of(ins, a->position_value, px);
+    risk_limits_default(SCOPE_INSTRUMENT, &limits);
+    limits.max_qty   = order_qty;
+    limits.max_value = a->order_value;
+    if (a->risk) {
+        limits.max_md_age_ns = a->risk->max_md_age_ms * NS_PER_MS;
+        limits.max_spread_bp = a->risk->max_spread_bps;
+        limits.collar_bp     = a->risk->collar_bps;
+        limits.far_bp        = a->risk->far_bps;
+    }
+    err = limit_set(to, SCOPE_INSTRUMENT, ins->def.instrument_id, 0, &limits);
+    if (!err && account) {
+        err = price_account(to, account, a, ins, order_qty, position_qty);
+    }
+    for (uint32_t s = 1; !err && account && s <= setup->strategy_count; s++) {
+        risk_limits_default(SCOPE_STRATEGY_INSTRUMENT, &limits);
+        limits.max_long = limits.max_short = position_qty;
+        err = limit_set(to, SCOPE_STRATEGY_INSTRUMENT, s, ins->def.instrument_id, &limits);
+    }
+    return err;
+}

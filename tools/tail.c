@@ -1,0 +1,331 @@
+/* hwal tail: the newest messages of a broadcast ring, and then what comes. */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ipc/role.h"
+#include "tools/command.h"
+#include "tools/describe.h"
+#include "tools/table.h"
+
+#define TAIL_MAX 1000000u
+#define TAIL_WAIT_NS (5 * NS_PER_S)
+#define TAIL_POLL_NS (5 * NS_PER_MS)
+
+typedef struct tail {
+    attach_args_t args;
+    uint32_t      count;
+    bool          follow;
+    bool          logs;
+    msg_type_t    type; /* MSG_NONE = any */
+    const char   *symbol;
+    ring_id_t     ring;
+    attach_t      a;
+    ring_reader_t reader[ROLE_COUNT]; /* of the logs; [0] of the one ring */
+    role_t        writer[ROLE_COUNT];
+    char          name[ROLE_COUNT][24];
+    uint32_t      reader_count;
+    char        **lines; /* the newest count of them, a circle */
+    uint64_t      line_count;
+} tail_t;
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    interrupted = 1;
+}
+
+static int usage(FILE *to)
+{
+    fputs("usage: hwal tail [-n N] [--follow] [--type T] [--instrument SYMBOL] [--ring R | --log] [OPTIONS]\n\n"
+          "The newest N messages of a ring as lines. With fewer there it waits up to 5 s for more. What was lost "
+          "because\n"
+          "the writer was faster is said, exactly.\n" ATTACH_HELP
+          "  -n N              how many (default 10, at most 1000000)\n"
+          "  --follow          go on until interrupted, also over a restart of the engine\n"
+          "  --type T          only messages of this type: EXEC_REPORT, VERDICT, POSITION ...\n"
+          "  --instrument S    only messages about this instrument\n"
+          "  --ring R          ev (default: what the engine decided and booked), md.sim, md.capture\n"
+          "  --log             what the roles say\n\n"
+          "examples:\n"
+          "  hwal tail -n 20 --json\n"
+          "  hwal tail --follow --type EXEC_REPORT --instrument BTCUSDT\n"
+          "  hwal tail --log --follow\n",
+          to);
+    return to == stdout ? EXIT_OK : EXIT_USAGE;
+}
+
+static bool ring_of(const char *name, ring_id_t *out)
+{
+    for (uint32_t i = 0; i < RING_ID_COUNT; i++) {
+        const ring_row_t *row = topology_ring((ring_id_t)i);
+        if (row->kind == SEGMENT_BROADCAST && strcmp(row->name, name) == 0) {
+            *out = (ring_id_t)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- lines ----------------------------------------------------------------------------------------------------------- */
+static void json_line(FILE *to, const tail_t *t, const char *ring, const attach_message_t *m)
+{
+    json_t *row      = json_object();
+    json_t *decimals = json_object();
+    char   *raw      = describe_raw(m);
+    describe_decimals(decimals, &t->a, &m->msg);
+    json_object_set(row, "symbol",
+                    json_object_get(decimals, "symbol") ? json_object_get(decimals, "symbol") : json_null());
+    json_object_del(decimals, "symbol");
+    fprintf(to, "{\"seq\":%" PRIu64 ",\"ring\":\"%s\",\"type\":\"%s\",\"tenant_id\":%u,\"symbol\":", m->seq, ring,
+            msg_type_str(m->msg.type), m->meta.tenant);
+    json_dumpf(json_object_get(row, "symbol"), to, JSON_ENCODE_ANY);
+    fputs(",\"decimals\":", to);
+    json_dumpf(decimals, to, JSON_COMPACT);
+    fprintf(to, ",\"message\":%s}\n", raw ? raw : "null");
+    free(raw);
+    json_decref(row);
+    json_decref(decimals);
+}
+
+static void message_line(FILE *to, const tail_t *t, const char *ring, const attach_message_t *m)
+{
+    if (t->args.json) {
+        json_line(to, t, ring, m);
+        return;
+    }
+    fprintf(to, "%8" PRIu64 " ", m->seq);
+    if (t->logs) {
+        fprintf(to, "%-10s ", ring);
+    }
+    describe_line(to, &t->a, &m->msg);
+    fputc('\n', to);
+}
+
+static void lost_line(FILE *to, const tail_t *t, const char *ring, uint64_t from, uint64_t to_seq)
+{
+    fprintf(to,
+            t->args.json ? "{\"lost\":%" PRIu64 ",\"ring\":\"%s\",\"from\":%" PRIu64 ",\"to\":%" PRIu64 "}\n"
+                         : "lost %" PRIu64 " of %s: %" PRIu64 " to %" PRIu64 "\n",
+            to_seq - from + 1, ring, from, to_seq);
+}
+
+static bool wanted(const tail_t *t, const attach_message_t *m)
+{
+    const attach_instrument_t *ins = t->symbol ? attach_symbol(&t->a, t->symbol) : NULL;
+    return (t->type == MSG_NONE || m->msg.type == t->type) &&
+           (!t->symbol || (ins && m->meta.topic == ins->def.instrument_id));
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------------- */
+static err_t join(tail_t *t, ring_start_t start)
+{
+    t->reader_count = 0;
+    if (!t->logs) {
+        snprintf(t->name[0], sizeof t->name[0], "%s", topology_ring(t->ring)->name);
+        t->writer[0]    = topology_ring(t->ring)->writer;
+        const err_t err = attach_ring(&t->a, t->ring, start, &t->reader[0]);
+        t->reader_count = err == ERR_OK;
+        return err;
+    }
+    for (uint32_t r = 0; r < ROLE_COUNT; r++) {
+        if (attach_log(&t->a, (role_t)r, start, &t->reader[t->reader_count]) == ERR_OK) {
+            t->writer[t->reader_count] = (role_t)r;
+            snprintf(t->name[t->reader_count++], sizeof t->name[0], "%s", topology_role_name((role_t)r));
+        }
+    }
+    return t->reader_count ? ERR_OK : err_set(ERR_NOT_FOUND, "no role has a log");
+}
+
+/* step: one message of one ring as a line in *text (the caller frees it); false when there is none now. */
+static bool step(tail_t *t, uint32_t i, char **text)
+{
+    attach_message_t m;
+    size_t           len = 0;
+    *text                = NULL;
+    for (;;) {
+        const err_t err = attach_next(&t->a, &t->reader[i], &m);
+        if (err == ERR_EMPTY) {
+            return false;
+        }
+        if (err == ERR_PARSE || (err == ERR_OK && !wanted(t, &m))) {
+            continue;
+        }
+        FILE *to = open_memstream(text, &len);
+        if (!to) {
+            return false;
+        }
+        if (err == ERR_OK) {
+            message_line(to, t, t->name[i], &m);
+        } else {
+            lost_line(to, t, t->name[i], t->reader[i].lost_from, t->reader[i].lost_to);
+        }
+        fclose(to);
+        return true;
+    }
+}
+
+static void keep(tail_t *t, char *line)
+{
+    char **at = &t->lines[t->line_count++ % t->count];
+    free(*at);
+    *at = line;
+}
+
+/* newest: what is there, up to where the rings were when we began: a writer may be faster than we are. */
+static void newest(tail_t *t)
+{
+    for (uint32_t i = 0; i < t->reader_count; i++) {
+        ring_reader_t *reader = &t->reader[i];
+        const uint64_t tail = ring_tail(reader->ring), oldest = ring_oldest(reader);
+        const bool     all = t->type != MSG_NONE || t->symbol;
+        char          *line;
+        ring_reader_seek(reader, !all && tail > t->count && tail - t->count >= oldest ? tail - t->count + 1 : oldest);
+        while (reader->next <= tail && step(t, i, &line)) {
+            keep(t, line);
+        }
+    }
+}
+
+static void flush_kept(tail_t *t)
+{
+    for (uint64_t i = t->line_count > t->count ? t->line_count - t->count : 0; i < t->line_count; i++) {
+        fputs(t->lines[i % t->count], stdout);
+    }
+    fflush(stdout);
+}
+
+/* again: a role started anew: its new ring from the beginning, the others where we were. */
+static bool again(tail_t *t)
+{
+    uint64_t next[ROLE_COUNT] = {0};
+    char     file[ROLE_COUNT][sizeof t->a.file[0]];
+    memcpy(file, t->a.file, sizeof file);
+    if (!attach_again(&t->a)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < t->reader_count; i++) {
+        const role_t w = t->writer[i];
+        next[w]        = strcmp(file[w], t->a.file[w]) == 0 ? t->reader[i].next : 0;
+    }
+    if (join(t, RING_OLDEST) != ERR_OK) {
+        return false;
+    }
+    for (uint32_t i = 0; i < t->reader_count; i++) {
+        if (next[t->writer[i]] != 0) {
+            ring_reader_seek(&t->reader[i], next[t->writer[i]]);
+        }
+    }
+    return true;
+}
+
+static void wait_for_more(tail_t *t)
+{
+    const struct timespec nap   = {0, TAIL_POLL_NS};
+    int64_t               until = role_mono_ns() + TAIL_WAIT_NS, look = 0;
+    while (!interrupted && (t->follow || (t->line_count < t->count && role_mono_ns() < until))) {
+        bool  any = false;
+        char *line;
+        for (uint32_t i = 0; i < t->reader_count; i++) {
+            while (!interrupted && (t->follow || t->line_count < t->count) && step(t, i, &line)) {
+                fputs(line, stdout);
+                free(line);
+                t->line_count++;
+                any = true;
+            }
+        }
+        if (any) {
+            fflush(stdout);
+            if (ferror(stdout)) {
+                return;
+            }
+            continue;
+        }
+        if (role_mono_ns() > look) { /* a look at the directory, four times a second */
+            look = role_mono_ns() + NS_PER_S / 4;
+            if (!again(t) && !t->follow && attach_stale(&t->a)) {
+                return;
+            }
+        }
+        nanosleep(&nap, NULL);
+    }
+}
+
+static int options_of(tail_t *t, int argc, char **argv)
+{
+    static const struct option options[] = {ATTACH_OPTIONS,
+                                            {"follow", no_argument, NULL, 'f'},
+                                            {"type", required_argument, NULL, 't'},
+                                            {"instrument", required_argument, NULL, 'i'},
+                                            {"ring", required_argument, NULL, 'r'},
+                                            {"log", no_argument, NULL, 'l'},
+                                            {0}};
+    attach_args(&t->args);
+    for (int c; (c = getopt_long(argc, argv, "n:f", options, NULL)) != -1;) {
+        switch (c) {
+        case 'h': return usage(stdout);
+        case 'n':
+            if (!attach_number(optarg, 1, TAIL_MAX, &t->count)) {
+                return command_error("tail", EXIT_USAGE, "-n %s: a number from 1 to %u", optarg, TAIL_MAX);
+            }
+            break;
+        case 'f': t->follow = true; break;
+        case 't':
+            if ((t->type = describe_type(optarg)) == MSG_NONE) {
+                return command_error("tail", EXIT_USAGE, "--type %s: no such message (EXEC_REPORT, VERDICT ...)",
+                                     optarg);
+            }
+            break;
+        case 'i': t->symbol = optarg; break;
+        case 'r':
+            if (!ring_of(optarg, &t->ring)) {
+                return command_error("tail", EXIT_USAGE, "--ring %s: there are ev, md.sim, md.capture", optarg);
+            }
+            break;
+        case 'l': t->logs = true; break;
+        default:
+            if (!attach_option(&t->args, c)) {
+                return command_unknown("tail", argv);
+            }
+        }
+    }
+    return optind < argc ? command_error("tail", EXIT_USAGE, "%s: takes no argument (--help)", argv[optind]) : -1;
+}
+
+int command_tail(int argc, char **argv)
+{
+    static tail_t t;
+    t      = (tail_t){.count = 10, .ring = RING_ID_EV};
+    int rc = options_of(&t, argc, argv);
+    if (rc >= 0 || (rc = attach_begin("tail", &t.args, &t.a)) != EXIT_OK) {
+        return rc;
+    }
+    if (t.symbol && !attach_symbol(&t.a, t.symbol)) {
+        attach_close(&t.a);
+        return command_error("tail", EXIT_USAGE, "no instrument \"%s\" (`hwal books` lists them)", t.symbol);
+    }
+    if (join(&t, RING_OLDEST) != ERR_OK) {
+        attach_close(&t.a);
+        return command_error("tail", EXIT_NOT_RUNNING, "%s", err_msg());
+    }
+    t.lines = calloc(t.count, sizeof t.lines[0]);
+    if (!t.lines) {
+        attach_close(&t.a);
+        return command_error("tail", EXIT_FINDING, "out of memory for %u lines", t.count);
+    }
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    newest(&t);
+    flush_kept(&t);
+    wait_for_more(&t);
+    for (uint32_t i = 0; i < t.count; i++) {
+        free(t.lines[i]);
+    }
+    free(t.lines);
+    return attach_end("tail", &t.a);
+}
