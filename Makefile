@@ -42,6 +42,9 @@ LDLIBS   := -lcyaml -lyaml -ljansson -lisal -lxxhash -luring -lseccomp -lcrypto 
 
 SRC      := $(wildcard core/*/*.c ipc/*.c adapters/*/*.c adapters/venues/*/*.c tools/*.c bench/*.c)
 LIB_SRC  := $(filter-out tools/main.c,$(SRC))
+ifeq ($(PROFILE),tsan) # threads meet in ipc alone: its tests need no more
+LIB_SRC  := $(wildcard core/types/*.c core/ref/*.c ipc/*.c)
+endif
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o) $(B)/gen/hwal_fbs.o
 LIB      := $(B)/libhwal_all.a
 HWAL     := $(B)/hwal
@@ -52,7 +55,8 @@ UNIT     := $(UNIT_SRC:%.c=$(B)/%)
 VEC_SRC  := $(wildcard tests/vectors/vec_*.c)
 VEC      := $(VEC_SRC:%.c=$(B)/%)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-TEST_LIB := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
+TEST_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
+TEST_LIB := $(B)/libtests.a
 
 .PHONY: all run check test vectors soak soak-seeds fuzz-run always tidy bench deps deps-bench asan ubsan tsan fuzz lint format clean help unit \
         vectors-bin hwal-bin tests-bin
@@ -85,6 +89,8 @@ $(B)/%.o: %.c Makefile | $(GEN)/hwal_fbs.h
 	@$(if $(filter 1,$(V)),,echo "  CC    $(PROFILE) $<")
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 $(LIB): $(LIB_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(TEST_LIB): $(TEST_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 $(HWAL): $(B)/tools/main.o $(LIB)
 	@$(if $(filter 1,$(V)),,echo "  LINK  $@")
@@ -129,8 +135,8 @@ asan: ## unit tests under AddressSanitizer and UBSan
 	$(Q)$(MAKE) --no-print-directory PROFILE=asan unit
 ubsan: ## unit tests under UBSan alone
 	$(Q)$(MAKE) --no-print-directory PROFILE=ubsan unit
-tsan: ## unit tests under ThreadSanitizer
-	$(Q)$(MAKE) --no-print-directory PROFILE=tsan unit
+tsan: ## tests of ipc under ThreadSanitizer: nothing else has two threads on one memory
+	@tests/stage tsan-ipc
 fuzz: ## libFuzzer targets, FUZZ_SECONDS each (default 60)
 	$(Q)$(MAKE) --no-print-directory PROFILE=fuzz fuzz-run
 fuzz-run: $(FUZZ_SRC:%.c=build/fuzz/%)

@@ -4,6 +4,7 @@
 Each by name; `faults.py NAME...` runs some. STOP_SECONDS=10 by default."""
 
 import glob
+import json
 import os
 import random
 import shutil
@@ -59,8 +60,12 @@ def stopped_engine():
         engine = i.roles()["engine"]["pid"]
         sent = counters(i, "sim")["orders"]
         os.kill(engine, signal.SIGSTOP)
-        time.sleep(STOP - 1)
-        check("the adapter cancelled what it knew", counters(i, "sim")["cancels"] > 0)
+        time.sleep(0.5)
+        resting = len(json.loads(i.hwal("orders", "--instance", i.name, "--json", ok=(0, 4)).stdout)["orders"])
+        cancels = counters(i, "sim")["cancels"]
+        time.sleep(STOP - 1.5)
+        check("the adapter raised the fence", "is silent" in i.log_tail(20000) and "fence" in i.log_tail(20000), i.log_tail())
+        check(f"and cancelled what it knew ({resting} were open)", resting == 0 or counters(i, "sim")["cancels"] > cancels, i.log_tail())
         at_stop = counters(i, "sim")["orders"]
         time.sleep(1)
         os.kill(engine, signal.SIGCONT)

@@ -13,7 +13,7 @@ git -c safe.directory='*' clone --quiet "$ROOT" "$home/hwal" && chown -R "$user"
 began=$SECONDS
 check "make run" exits 0 runuser -u "$user" -- env -i HOME="$home" PATH="$PATH" TERM=dumb make -C "$home/hwal" run
 took=$((SECONDS - began))
-check "a summary" says "Profit and loss"
+check "a summary, and what to type next" says "next +hwal journal verify"
 check "in under two minutes ($took s)" test $took -lt 120
 check "the user's own files" test "$(stat -c %U "$home/hwal/build/release/hwal")" = "$user"
 done_
