@@ -16,8 +16,8 @@
 static const bench_suite_t suites[] = {
     {"book", "L2 book: a level update with best bid and offer read, against a bare flat array; top-20", bench_book},
     {"risk", "risk gate: the whole chain of checks with reservation", bench_risk},
-    {"ipc", "a message to another process and back by both rings, beside a bare cache line and a futex", bench_ipc},
-    {"live", "a live instance: market data received to order taken, busy and idle, beside a futex wake", bench_live},
+    {"ipc", "rings between two processes; a live instance: market data received to order taken, busy and idle",
+     bench_ipc},
     {"path", "captured line to order in the caller's buffer, everything on", bench_path},
 };
 

@@ -108,4 +108,4 @@ err_t bench_book(bench_t *bench);
 err_t bench_risk(bench_t *bench);
 err_t bench_path(bench_t *bench);
 err_t bench_ipc(bench_t *bench);
-err_t bench_live(bench_t *bench);
+err_t bench_live(bench_t *bench); /* second half of ipc */

@@ -378,5 +378,5 @@ err_t bench_ipc(bench_t *bench)
         waitpid(p.child, NULL, 0);
     }
     munmap(mem, bytes);
-    return err;
+    return err ? err : bench_live(bench);
 }

@@ -1,6 +1,7 @@
-/* A whole live instance, measured from what its roles keep in shared memory: `hwal run` with its generated market, the
- * simulated venue, the journal and every risk check, once at the demonstration's pace and once nearly idle, where each
- * signal has to wake the engine and then the adapter. Beside it in the same minute: a futex there and back, two hops, as
+/* A whole live instance, measured from what its roles keep in shared memory: `hwal run` with the simulated venue, the
+ * journal and every risk check: the generated market at the demonstration's pace, a recorded one as it was (its line read,
+ * parsed and passed on by the capture adapter), and a nearly idle one, where each signal has to wake the engine and then
+ * the adapter. Beside it in the same minute: a futex there and back, two hops, as
  * a blocking wake costs on this machine at this moment.
  *
  *   event   one input in the engine: journaled, applied, published         decide  one that sent a request, until in ord
@@ -27,7 +28,8 @@
 
 typedef struct pace {
     const char *name; /* of its rows */
-    const char *rate; /* messages a second */
+    const char *rate; /* messages a second of the generated market */
+    const char *file; /* or a capture, as recorded; NULL = none */
     int         seconds;
 } pace_t;
 
@@ -111,8 +113,8 @@ static err_t instance(const bench_t *bench, const pace_t *pace, double *taken_p5
         if (!freopen("/dev/null", "w", stdout)) {
             _exit(1);
         }
-        execl("/proc/self/exe", "hwal", "run", "--instance", name, "--new", "--rate", pace->rate, "--seconds", seconds,
-              "--quiet", (char *)NULL);
+        execl("/proc/self/exe", "hwal", "run", "--instance", name, "--new", "--seconds", seconds, "--quiet",
+              pace->file ? "--capture" : "--rate", pace->file ? pace->file : pace->rate, (char *)NULL);
         _exit(127);
     }
     err_t err = child > 0 ? ERR_OK : err_set(ERR_LIMIT, "live: no second process");
@@ -192,11 +194,20 @@ static err_t two_hops(const bench_t *bench, bench_series_t *out)
 err_t bench_live(bench_t *bench)
 {
     const int      seconds = bench->samples && bench->samples < 100000 ? 2 : 10;
-    const pace_t   paces[] = {{"20000/s", "20000", seconds}, {"200/s", "200", seconds * 3}};
+    const pace_t   paces[] = {{.name = "20000/s", .rate = "20000", .seconds = seconds},
+                              {.name = "200/s", .rate = "200", .seconds = seconds * 3}};
     bench_series_t hops    = {0};
-    double         taken = 0, busy = 0;
-    err_t          err = instance(bench, &paces[0], &busy);
-    err                = err ? err : two_hops(bench, &hops);
+    double         taken = 0, other = 0;
+    err_t          err    = instance(bench, &paces[0], &other);
+    const char    *shared = getenv("HWAL_SHARED");
+    char           file[512];
+    snprintf(file, sizeof file, "%s/data/binance/usdm_btcusdt_20240808.gz", shared ? shared : "../shared");
+    if (!err && access(file, R_OK) == 0) {
+        err = instance(bench, &(pace_t){.name = "capture", .file = file, .seconds = seconds * 3}, &other);
+    } else if (!err) {
+        bench_note(bench, "SKIP capture: no %s", file);
+    }
+    err = err ? err : two_hops(bench, &hops);
     if (!err) {
         bench_report(bench,
                      &(bench_result_t){

@@ -516,10 +516,28 @@ const attach_instrument_t *attach_instrument(const attach_t *a, uint32_t instrum
 
 const attach_instrument_t *attach_symbol(const attach_t *a, const char *symbol)
 {
+    const attach_instrument_t *found = NULL;
+    char                       ids[256];
+    size_t                     len   = 0;
+    uint32_t                   count = 0, id = 0;
     for (uint32_t i = 1; i <= TOPOLOGY_INSTRUMENTS_MAX; i++) {
-        if (attach_instrument(a, i) && strcasecmp(a->instruments[i].symbol, symbol) == 0) {
-            return &a->instruments[i];
+        const attach_instrument_t *ins = attach_instrument(a, i);
+        if (ins && strcasecmp(ins->symbol, symbol) == 0) {
+            found = ins;
+            len += len < sizeof ids ? (size_t)snprintf(ids + len, sizeof ids - len, "%s%u (venue %u)",
+                                                       count++ ? ", " : "", i, ins->def.venue_id)
+                                    : 0;
         }
     }
-    return NULL;
+    if (count > 1) {
+        err_set(ERR_ARG, "%u instruments are called \"%s\": give the id, one of %s", count, symbol, ids);
+        return NULL;
+    }
+    if (!found && *symbol != '0' && attach_number(symbol, 1, TOPOLOGY_INSTRUMENTS_MAX, &id)) {
+        found = attach_instrument(a, id);
+    }
+    if (!found) {
+        err_set(ERR_NOT_FOUND, "no instrument \"%s\" (`hwal books` lists them)", symbol);
+    }
+    return found;
 }

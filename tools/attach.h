@@ -131,7 +131,8 @@ err_t attach_next(attach_t *a, ring_reader_t *reader, attach_message_t *out);
 bool  attach_records(const attach_t *a, record_id_t id, records_reader_t *reader);
 err_t attach_record(attach_t *a, const records_reader_t *reader, uint32_t index, attach_message_t *out);
 
-/* attach_instrument: by id, and by symbol; NULL = unknown. */
+/* attach_instrument: by id; NULL = unknown. attach_symbol: by what a person gave, its symbol, or its id where several
+ * venues have an instrument of that symbol; NULL and a sentence: none, or which ids there are. */
 const attach_instrument_t *attach_instrument(const attach_t *a, uint32_t instrument_id);
 const attach_instrument_t *attach_symbol(const attach_t *a, const char *symbol);
 

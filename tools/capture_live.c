@@ -364,9 +364,11 @@ err_t live_open(live_t *live, role_ctx_t *ctx)
         err                = mem ? capture_open(mem, (const char *const *)c->files, c->files_count, &live->cap)
                                  : err_set(ERR_LIMIT, "capture: out of memory");
     }
-    live->utc_ns = role_utc_ns();
-    live_engine(live);
-    live_venue(live);
+    if (err == ERR_OK) {
+        live->utc_ns = role_utc_ns();
+        live_engine(live);
+        live_venue(live);
+    }
     return err;
 }
 

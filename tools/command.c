@@ -28,7 +28,8 @@ int command_error(const char *command, int code, const char *fmt, ...)
 
 int command_unknown(const char *command, char **argv)
 {
-    return command_error(command, EXIT_USAGE, "%s: no such option, or its value is missing (--help lists them)",
+    return command_error(command, EXIT_USAGE,
+                         "%s: no such option, or its value is missing or unknown (--help lists them)",
                          argv[optind - 1]);
 }
 

@@ -16,7 +16,7 @@
 /* ---- one table a section: key, kind, default, range, meaning ---------------------------------------------------- */
 typedef enum kind {
     KIND_TEXT,     /* judged elsewhere */
-    KIND_NAME,     /* 1 to 32 of letters, digits, - and _ */
+    KIND_NAME,     /* 1 to 32 of letters, digits, - and _, not - first */
     KIND_CURRENCY, /* 1 to 8 of A-Z and digits */
     KIND_WHOLE,    /* an int64_t in the struct; every other kind stays text */
     KIND_POWER,    /* the same, a power of two */
@@ -119,7 +119,7 @@ static const setting_t capture_settings[] = {
 static const setting_t account_settings[] = {
     SET(config_account_t, currency, KIND_CURRENCY, NULL, 1, 8, 0, "each at most once"),
     SET(config_account_t, initial, KIND_AMOUNT, NULL, 0, AMOUNT_MAX, 4, "of the currency"),
-    SET(config_account_t, money_exp, KIND_WHOLE, "8", 0, 8, 0,
+    SET(config_account_t, money_exp, KIND_WHOLE, "8", 0, 12, 0,
         "decimals that the account counts in: those of its instruments (live; a replay takes the instruments' own)"),
 };
 static const setting_t risk_settings[] = {
@@ -373,11 +373,11 @@ static err_t setting_take(const setting_t *s, const char *name, const char *text
                            name, text, above ? "above" : "from", s->low, s->high, s->places);
         }
     }
-    if ((s->kind == KIND_NAME && (len < 1 || len > 32 || strspn(text, letters) != len)) ||
+    if ((s->kind == KIND_NAME && (len < 1 || len > 32 || strspn(text, letters) != len || *text == '-')) ||
         (s->kind == KIND_CURRENCY &&
          (len < 1 || len > 8 || strspn(text, letters) < len || strpbrk(text, letters + 36)))) {
         return err_set(ERR_CONFIG, "%s is \"%s\", allowed are %" PRId64 " to %" PRId64 " of %s", name, text, s->low,
-                       s->high, s->kind == KIND_NAME ? "letters, digits, - and _" : "A-Z and digits");
+                       s->high, s->kind == KIND_NAME ? "letters, digits, - and _, not - first" : "A-Z and digits");
     }
     memcpy(to, &text, sizeof text);
     return ERR_OK;
@@ -725,7 +725,7 @@ static void section_print(const section_t *section, const char *first, const cha
         const setting_t *s     = &section->settings[i];
         const char      *text  = s->fallback ? s->fallback : "...";
         const bool       whole = is_whole(s);
-        const char      *range = s->kind == KIND_NAME       ? " of letters, digits, - and _"
+        const char      *range = s->kind == KIND_NAME       ? " of letters, digits, - and _, not - first"
                                  : s->kind == KIND_CURRENCY ? " of A-Z and digits"
                                  : s->kind == KIND_POWER    ? ", power of two"
                                  : s->kind == KIND_PAGES    ? ", a multiple of 4096"

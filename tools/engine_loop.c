@@ -323,27 +323,40 @@ static bool take(engine_loop_t *l, const engine_source_t *s, origin_t from, uint
     return true;
 }
 
-/* Market data was lost: no book of the ring is trusted until a snapshot. from, to: what is missing, in the ring. */
-static void lose_books(engine_loop_t *l, const engine_source_t *s, uint64_t from, uint64_t to)
+/* The books that are still to be told of a loss; false: no room for all of them now. */
+static bool losses_tell(engine_loop_t *l, engine_source_t *s)
 {
-    if (s->role != engine_md_role(l->config)) {
-        return;
+    for (; s->losing && s->losing <= engine_instrument_count(l->engine); s->losing++) {
+        const feed_state_t state = {.instrument_id = s->losing,
+                                    .health        = FEED_BROKEN,
+                                    .reason        = FEED_REASON_LOST,
+                                    .seq_from      = s->lost_from,
+                                    .seq_to        = s->lost_to,
+                                    .ts_recv_ns    = l->now.utc_ns};
+        if (own(l, MSG_FEED_STATE, &state) == ERR_FULL) {
+            return false;
+        }
     }
-    for (uint32_t id = 1; id <= engine_instrument_count(l->engine); id++) {
-        own(l, MSG_FEED_STATE,
-            &(feed_state_t){.instrument_id = id,
-                            .health        = FEED_BROKEN,
-                            .reason        = FEED_REASON_LOST,
-                            .seq_from      = from,
-                            .seq_to        = to,
-                            .ts_recv_ns    = l->now.utc_ns});
+    s->losing = 0;
+    return true;
+}
+
+/* Market data was lost: no book of the ring is trusted until a snapshot. from, to: what is missing, in the ring. Nothing
+ * more is read of it until all books were told. */
+static void lose_books(engine_loop_t *l, engine_source_t *s, uint64_t from, uint64_t to)
+{
+    if (s->role == engine_md_role(l->config)) {
+        s->losing    = 1;
+        s->lost_from = from;
+        s->lost_to   = to;
+        losses_tell(l, s);
     }
 }
 
 static uint32_t take_md(engine_loop_t *l, engine_source_t *s)
 {
     uint32_t done = 0;
-    while (done < ENGINE_MD_BATCH && !l->sent && room(l) && !l->fenced) {
+    while (done < ENGINE_MD_BATCH && !l->sent && room(l) && !l->fenced && losses_tell(l, s)) {
         ring_meta_t    meta;
         const uint64_t wanted = s->md.next;
         const err_t    err    = ring_read(&s->md, record_message(lossless_slot(&l->jrn, 0)), MESSAGE_BYTES_MAX, &meta);
@@ -415,17 +428,21 @@ static err_t source_begin(engine_source_t *s, const engine_feed_t *feed)
     return err ? err_wrap(err, "%s of generation %u", topology_role_name(s->role), feed->gen) : ERR_OK;
 }
 
-/* Venues whose orders go to this adapter: nobody knows whether they can be reached before it says so. */
-static void links_down(engine_loop_t *l, const engine_source_t *s)
+/* Venues whose orders go to this adapter: nobody knows whether they can be reached before it says so. False: no room to
+ * tell all of it now. */
+static bool links_down(engine_loop_t *l, const engine_source_t *s)
 {
     uint64_t told = 0; /* venue ids are below 64 (RISK_VENUES_MAX) */
     for (uint32_t id = 1; id <= engine_instrument_count(l->engine); id++) {
         const uint16_t venue = engine_instrument(l->engine, id)->def.venue_id;
         if (venue <= RISK_VENUES_MAX && !(told & 1ull << venue) && engine_ord_role(venue) == s->role) {
             told |= 1ull << venue;
-            control(l, CONTROL_VENUE_LINK, SCOPE_VENUE, venue, 0);
+            if (control(l, CONTROL_VENUE_LINK, SCOPE_VENUE, venue, 0) == ERR_FULL) {
+                return false;
+            }
         }
     }
+    return true;
 }
 
 err_t engine_source_join(engine_loop_t *l, engine_source_t *s, const engine_feed_t *feed)
@@ -449,12 +466,14 @@ bool engine_source_waits(const engine_loop_t *l)
 }
 
 /* The old rings are dry, and their writer is dead: on to the next. What the engine does not know of it must be committed
- * first, or a crash between would not know that a life ended here. */
+ * first, or a crash between would not know that a life ended here. While market data is suspended its ring need not be
+ * dry: books are broken anyway, and until we are on the next life we hear no news, not even of the journal role. */
 static void source_switch(engine_loop_t *l, engine_source_t *s)
 {
-    const uint64_t read_to = s->md.next;
-    links_down(l, s);
-    lose_books(l, s, read_to, read_to);
+    if (!links_down(l, s)) {
+        return;
+    }
+    lose_books(l, s, s->md.next, s->md.next);
     const engine_feed_t feed = s->next;
     s->next                  = (engine_feed_t){0};
     if (source_begin(s, &feed) != ERR_OK) {
@@ -478,7 +497,7 @@ static uint32_t sources_turn(engine_loop_t *l)
         if (s->gen && !l->md_suspended) {
             done += take_md(l, s);
         }
-        if (s->next.gen && done == was && !l->sent && !l->md_suspended && room(l) && !fenced(l)) {
+        if (s->next.gen && done == was && !l->sent && room(l) && !fenced(l)) {
             ring_meta_t meta;
             const void *payload;
             if (lossless_peek(&s->exec, &meta, &payload) == ERR_EMPTY) {
@@ -543,14 +562,13 @@ static bool journal_works(const engine_loop_t *l, int64_t mono_ns)
 
 static uint32_t journal_turn(engine_loop_t *l, int64_t mono_ns)
 {
-    const uint64_t written = l->jrn.next - 1;
-    const uint64_t taken   = l->jrn.cursor ? lossless_cursor_taken(l->jrn.cursor, l->jrn.ring) : l->jrn.taken;
-    const uint64_t fill    = taken <= written ? written - taken : written; /* ahead: damaged, not believed */
-    const bool     works   = journal_works(l, mono_ns);
-    uint32_t       done    = 0;
-    const bool     down    = !works || fill >= l->jrn_slots / 2 || (l->journal_down && fill > l->jrn_slots / 4);
+    /* a new life of the role has a cursor that says nothing of this ring yet: what the last one said stands */
+    const uint32_t fill  = l->jrn_slots - lossless_room(&l->jrn, l->jrn_slots);
+    const bool     works = journal_works(l, mono_ns);
+    uint32_t       done  = 0;
+    const bool     down  = !works || fill >= l->jrn_slots / 2 || (l->journal_down && fill > l->jrn_slots / 4);
     if (down != l->journal_down) {
-        log_write(l->log, down ? LOG_ERROR : LOG_INFO, "journal %s: %" PRIu64 " of %u records wait%s",
+        log_write(l->log, down ? LOG_ERROR : LOG_INFO, "journal %s: %u of %u records wait%s",
                   down ? "down, no new orders" : "up", fill, l->jrn_slots, works ? "" : ", its role is dead or failed");
         if (control(l, CONTROL_JOURNAL, SCOPE_GLOBAL, 0, !down) != ERR_FULL) {
             l->journal_down = down;
@@ -559,7 +577,7 @@ static uint32_t journal_turn(engine_loop_t *l, int64_t mono_ns)
     }
     const bool suspend = fill >= l->jrn_slots / 4 * 3 || (l->md_suspended && fill >= l->jrn_slots / 2);
     if (suspend && !l->md_suspended) {
-        log_write(l->log, LOG_ERROR, "market data suspended: %" PRIu64 " of %u records wait for the journal", fill,
+        log_write(l->log, LOG_ERROR, "market data suspended: %u of %u records wait for the journal", fill,
                   l->jrn_slots);
         for (uint32_t i = 0; i < l->source_count; i++) {
             lose_books(l, &l->sources[i], l->sources[i].md.next, l->sources[i].md.next);
@@ -579,16 +597,18 @@ static uint32_t ord_turn(engine_loop_t *l)
     if (full == l->ring_full) {
         return 0;
     }
-    counter_add(l->counters, COUNTER_RING_FULL, full);
-    log_write(l->log, LOG_WARN, full ? "ord.sim is full: no new orders" : "ord.sim has room again");
-    l->ring_full = full;
     for (uint32_t id = 1; id <= engine_instrument_count(l->engine); id++) {
         const uint16_t venue = engine_instrument(l->engine, id)->def.venue_id;
         if (venue <= RISK_VENUES_MAX && !(told & 1ull << venue)) {
             told |= 1ull << venue;
-            control(l, CONTROL_RING_FULL, SCOPE_VENUE, venue, full);
+            if (control(l, CONTROL_RING_FULL, SCOPE_VENUE, venue, full) == ERR_FULL) {
+                return 0; /* all of it again when there is room */
+            }
         }
     }
+    counter_add(l->counters, COUNTER_RING_FULL, full);
+    log_write(l->log, LOG_WARN, full ? "ord.sim is full: no new orders" : "ord.sim has room again");
+    l->ring_full = full;
     return 1;
 }
 

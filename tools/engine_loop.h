@@ -73,7 +73,9 @@ typedef struct engine_source { /* an adapter as the engine reads it */
     ring_cursor_t    *md_cursor; /* ours, for monitors */
     ring_cursor_t    *exec_cursor;
     engine_feed_t     next; /* rings of its next life; gen 0 = none */
-    uint32_t          gen;  /* of the rings that are read; 0 = none yet */
+    uint64_t          lost_from, lost_to;
+    uint32_t          losing; /* instrument that is to be told of that loss next; 0 = all were */
+    uint32_t          gen;    /* of the rings that are read; 0 = none yet */
     role_t            role;
 } engine_source_t;
 

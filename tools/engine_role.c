@@ -197,32 +197,44 @@ static err_t journal_end_of(const role_ctx_t *ctx, const journal_id_t *id, uint6
     return err;
 }
 
-/* The newest snapshot that the journal reaches: a newer one would leave a hole behind it. */
-static err_t snapshot_choose(const role_ctx_t *ctx, uint64_t journal_record, int *fd)
+/* The newest snapshot that the journal reaches (a newer one would leave a hole behind it) and that is whole: a damaged
+ * one is named and passed over for the one before, with a longer replay. */
+static err_t snapshot_take(engine_role_t *e, const journal_id_t *id, uint64_t journal_record)
 {
-    uint64_t best = 0, newer = 0;
-    *fd = -1;
-    for (uint32_t i = 0; i < ctx->file_count; i++) {
-        snapshot_info_t info;
-        if (ctx->files[i].kind != ROLE_FILE_SNAPSHOT || ctx->files[i].fd < 0) {
-            continue;
+    role_ctx_t *ctx   = e->ctx;
+    uint64_t    tried = UINT64_MAX, newer = 0;
+    err_t       last = err_set(ERR_NOT_FOUND, "no snapshot was given");
+    for (;;) {
+        const role_file_t *best    = NULL;
+        uint64_t           highest = 0;
+        for (uint32_t i = 0; i < ctx->file_count; i++) {
+            snapshot_info_t info;
+            if (ctx->files[i].kind != ROLE_FILE_SNAPSHOT || ctx->files[i].fd < 0 ||
+                snapshot_head(ctx->files[i].fd, &info) != ERR_OK) {
+                continue;
+            }
+            if (info.record > journal_record) {
+                newer = info.record;
+            } else if (info.record < tried && (!best || info.record > highest)) {
+                best    = &ctx->files[i];
+                highest = info.record;
+            }
         }
-        const err_t err = snapshot_head(ctx->files[i].fd, &info);
-        if (err) {
-            return err;
+        if (!best) {
+            break;
         }
-        if (info.record > journal_record) {
-            newer = info.record;
-        } else if (*fd < 0 || info.record >= best) {
-            *fd  = ctx->files[i].fd;
-            best = info.record;
+        last = recover_open(&e->recover, best->fd, id);
+        if (last == ERR_OK) {
+            return ERR_OK;
         }
+        log_write(&ctx->log, LOG_ERROR, "snapshot behind record %" PRIu64 " is of no use: %s", highest, err_msg());
+        tried = highest;
     }
-    if (*fd < 0 && newer) {
+    if (tried == UINT64_MAX && newer) {
         return err_set(ERR_GAP, "the snapshot stands behind record %" PRIu64 ", the journal ends at %" PRIu64, newer,
                        journal_record);
     }
-    return *fd < 0 ? err_set(ERR_NOT_FOUND, "no snapshot was given") : ERR_OK;
+    return tried == UINT64_MAX ? err_set(ERR_NOT_FOUND, "no snapshot was given that can be read") : last;
 }
 
 /* The ord ring of the last life that journaled anything: a life that died before its BOOT sent nothing. */
@@ -265,11 +277,9 @@ static err_t recover_all(engine_role_t *e)
     journal_reader_t *journal = NULL;
     uint64_t          end;
     const char       *note;
-    int               snapshot;
     id_of(ctx, &id);
     err_t err = journal_end_of(ctx, &id, &end, &note);
-    err       = err ? err : snapshot_choose(ctx, end, &snapshot);
-    err       = err ? err : recover_open(&e->recover, snapshot, &id);
+    err       = err ? err : snapshot_take(e, &id, end);
     if (err) {
         return err;
     }

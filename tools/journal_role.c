@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/engine/engine.h"
 #include "ipc/role_wait.h"
@@ -203,6 +204,38 @@ static err_t writer_file(const role_file_t *file, journal_writer_file_t *out)
     return ERR_OK;
 }
 
+/* Places and descriptors of files that are full are given back, or a long life would run out of them. */
+static void files_drop(journal_role_t *j)
+{
+    for (uint32_t i = 0; i < j->ctx->file_count; i++) {
+        role_file_t *file = &j->ctx->files[i];
+        if (file->kind == ROLE_FILE_JOURNAL && file->fd >= 0 && file->number < j->writer.files[0].number) {
+            close(file->fd);
+            file->fd = -1;
+        }
+    }
+}
+
+static void file_take(journal_role_t *j, role_file_t *given)
+{
+    const journal_writer_t *w      = &j->writer;
+    const uint64_t          newest = w->file_count > 0 ? w->files[w->file_count - 1].number : 0;
+    journal_writer_file_t   file;
+    err_t                   err = ERR_EXISTS; /* an adopting supervisor offers what we have */
+    if (given->number > newest) {
+        err = writer_file(given, &file);
+        err = err == ERR_OK ? journal_writer_file(&j->writer, &file) : err;
+        if (err != ERR_OK) {
+            log_write(&j->ctx->log, LOG_ERROR, "journal: a file cannot be used: %s", err_msg());
+        }
+    }
+    if (err != ERR_OK) {
+        close(given->fd);
+        given->fd = -1;
+    }
+    files_drop(j);
+}
+
 static void news(journal_role_t *j)
 {
     uint32_t    which;
@@ -210,16 +243,11 @@ static void news(journal_role_t *j)
     /* A second new engine would unmap the ring that is being drained. */
     const bool behind = j->joined && j->ctx->peer[ROLE_ENGINE].head->epoch > j->ring_epoch && !j->writer.waiting;
     while (!behind && (what = role_news(j->ctx, &which)) != ROLE_NEWS_NONE) {
-        journal_writer_file_t file;
         if (what == ROLE_NEWS_PEER && which == ROLE_ENGINE) {
             return;
         }
         if (what == ROLE_NEWS_FILE && j->ctx->files[which].kind == ROLE_FILE_JOURNAL) {
-            err_t err = writer_file(&j->ctx->files[which], &file);
-            err       = err == ERR_OK ? journal_writer_file(&j->writer, &file) : err;
-            if (err != ERR_OK) {
-                log_write(&j->ctx->log, LOG_ERROR, "journal: a file cannot be used: %s", err_msg());
-            }
+            file_take(j, &j->ctx->files[which]);
         }
     }
 }

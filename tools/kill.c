@@ -37,7 +37,7 @@ static int usage(FILE *to)
           "also over\n"
           "restarts, until --clear. Exit 0 when the engine has confirmed it and no order in scope is open, else 1.\n\n"
           "  K5  global            everything\n"
-          "  K4  tenant ID         K3  instrument SYMBOL | venue ID\n"
+          "  K4  tenant ID         K3  instrument SYMBOL or ID | venue ID\n"
           "  K2  account ID        K1  strategy ID\n\n" ATTACH_HELP "  --clear           allow trading again\n"
           "  --yes             do not ask\n"
           "  --wait SECONDS    how long to wait for orders to be gone (default 30)\n\n"
@@ -99,14 +99,45 @@ static int take_arguments(kill_cmd_t *k, int argc, char **argv)
     return at < argc ? command_error("kill", EXIT_USAGE, "%s: too many arguments", argv[at]) : EXIT_OK;
 }
 
-static bool take_id(kill_cmd_t *k, const attach_t *a)
+/* take_id: a symbol that several venues have is refused. An id may be one that nobody has yet: the word is set all the
+ * same, and that is said. */
+static err_t take_id(kill_cmd_t *k, const attach_t *a)
 {
-    const attach_instrument_t *ins = k->scope == SCOPE_INSTRUMENT ? attach_symbol(a, k->id_text) : NULL;
-    if (k->scope == SCOPE_GLOBAL || ins) {
-        k->id = ins ? ins->def.instrument_id : 0;
-        return true;
+    if (k->scope == SCOPE_GLOBAL) {
+        return ERR_OK;
     }
-    return attach_number(k->id_text, 1, WORDS_KILL_IDS - 1, &k->id);
+    if (k->scope == SCOPE_INSTRUMENT) { /* symbols first: some venues' are numbers, with noughts before them */
+        const attach_instrument_t *ins = attach_symbol(a, k->id_text);
+        k->id                          = ins ? ins->def.instrument_id : 0;
+        const bool id = ins || (*k->id_text != '0' && attach_number(k->id_text, 1, WORDS_KILL_IDS - 1, &k->id));
+        return id ? ERR_OK : ERR_ARG;
+    }
+    return attach_number(k->id_text, 1, WORDS_KILL_IDS - 1, &k->id)
+               ? ERR_OK
+               : err_set(ERR_ARG, "%s \"%s\": no such one (an id from 1 to %u)", k->scope_name, k->id_text,
+                         WORDS_KILL_IDS - 1);
+}
+
+/* known: has the engine one of this id? Of strategies nobody outside has a list. */
+static bool known(const kill_cmd_t *k, attach_t *a)
+{
+    records_reader_t reader;
+    attach_message_t m;
+    bool             any = k->scope == SCOPE_GLOBAL || k->scope == SCOPE_STRATEGY;
+    for (uint32_t i = 1; !any && i <= TOPOLOGY_INSTRUMENTS_MAX; i++) {
+        const attach_instrument_t *ins = attach_instrument(a, i);
+        any                            = ins &&
+              ((k->scope == SCOPE_INSTRUMENT && i == k->id) || (k->scope == SCOPE_VENUE && ins->def.venue_id == k->id));
+    }
+    const bool accounts =
+        (k->scope == SCOPE_ACCOUNT || k->scope == SCOPE_TENANT) && attach_records(a, RECORD_ID_ACCOUNTS, &reader);
+    for (uint32_t i = 0; accounts && !any && i < reader.count; i++) {
+        if (attach_record(a, &reader, i, &m) == ERR_OK && m.msg.type == MSG_ACCOUNT) {
+            const account_record_t *account = m.msg.body;
+            any = (k->scope == SCOPE_ACCOUNT ? account->account_id : account->tenant_id) == k->id;
+        }
+    }
+    return any;
 }
 
 /* confirmed: a person types the scope; a program says --yes. */
@@ -325,10 +356,13 @@ int command_kill(int argc, char **argv)
     if (rc != EXIT_OK || (rc = attach_begin("kill", &k.args, &a)) != EXIT_OK) {
         return rc;
     }
-    if (!take_id(&k, &a)) {
+    if (take_id(&k, &a) != ERR_OK) {
         attach_close(&a);
-        return command_error("kill", EXIT_USAGE, "%s \"%s\": no such one (an id from 1 to %u%s)", k.scope_name,
-                             k.id_text, WORDS_KILL_IDS - 1, k.scope == SCOPE_INSTRUMENT ? ", or a symbol" : "");
+        return command_error("kill", EXIT_USAGE, "%s", err_msg());
+    }
+    if (!k.clear && !known(&k, &a)) {
+        fprintf(stderr, "hwal kill: %s %u: the engine knows none of this id; the word is set all the same\n",
+                k.scope_name, k.id);
     }
     if (!confirmed(&k, &a)) {
         attach_close(&a);

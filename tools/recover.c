@@ -111,7 +111,9 @@ err_t recover_ord(recover_t *r, const void *ring, size_t bytes, uint32_t epoch)
         return err_wrap(err, "ord ring of epoch %u", epoch);
     }
     const uint64_t written = lossless_written(&look), slots = lossless_slots(&look);
-    const uint64_t first = written > slots ? written - slots : 0;
+    /* a batch that was not committed any more may lie over the oldest messages */
+    const uint64_t whole = slots > ENGINE_TO_VENUE_MAX ? slots - ENGINE_TO_VENUE_MAX : 0;
+    const uint64_t first = written > whole ? written - whole : 0;
     err                  = lossless_reader_join(&r->ord, ring, bytes, NULL, first);
     if (err) {
         return err_wrap(err, "ord ring of epoch %u", epoch);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "core/risk/risk_code.h"
@@ -11,6 +12,7 @@
 #include "core/types/time.h"
 #include "ipc/histogram.h"
 #include "ipc/version.h"
+#include "tools/capture_def.h"
 #include "tools/command.h"
 #include "tools/engine_role.h"
 #include "tools/supervisor.h"
@@ -200,6 +202,24 @@ static err_t settings_merge(run_options_t *o, config_t *config)
     return err ? err : config_strategies_check(config);
 }
 
+/* A capture that cannot be opened is found here, not by a role that dies of it again and again. */
+static err_t captures_check(const config_t *config)
+{
+    static capture_def_t    def;
+    const config_capture_t *c      = &config->capture;
+    config_instruments_t   *listed = NULL;
+    char                    path[4096];
+    if (c->files_count > CAPTURE_FILES_MAX) {
+        return err_set(ERR_CONFIG, "%u captures, limit %u", c->files_count, CAPTURE_FILES_MAX);
+    }
+    err_t err = config_path("instruments.yaml", path, sizeof path) ? config_instruments_load(path, &listed) : ERR_OK;
+    err       = err ? err : capture_def_open(&def, "binance", listed, c->files, c->files_count, 0, NULL, NULL);
+    if (listed != NULL) {
+        config_instruments_free(listed);
+    }
+    return err;
+}
+
 /* ---- while it runs --------------------------------------------------------------------------------------------------- */
 typedef struct run {
     run_options_t o;
@@ -263,12 +283,17 @@ static void line_running(run_t *run, int64_t now)
     const double   per_s =
         took > 0 && inputs >= run->shown_inputs ? (double)(inputs - run->shown_inputs) * 1e9 / (double)took : 0;
     run->shown_inputs = inputs;
-    fprintf(stderr,
-            "\r\033[K%5.1f s  %6.0f messages/s  orders %" PRIu64 "  fills %" PRIu64 "  denied %" PRIu64
-            "  event p99 %.1f us  journal %.1f MB",
-            (double)(now - run->running_ns) / 1e9, per_s, counter_get(c, COUNTER_ORDERS), counter_get(c, COUNTER_FILLS),
-            counter_get(c, COUNTER_DENIED), (double)histogram_quantile(h, 990000) / 1e3,
-            (double)counter_get(j, COUNTER_JOURNAL_BYTES) / 1e6);
+    char           line[256];
+    struct winsize size = {0}; /* a line that wraps cannot be taken back */
+    ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
+    const int len =
+        snprintf(line, sizeof line,
+                 "%5.1f s  %6.0f messages/s  orders %" PRIu64 "  fills %" PRIu64 "  denied %" PRIu64
+                 "  event p99 %.1f us  journal %.1f MB",
+                 (double)(now - run->running_ns) / 1e9, per_s, counter_get(c, COUNTER_ORDERS),
+                 counter_get(c, COUNTER_FILLS), counter_get(c, COUNTER_DENIED),
+                 (double)histogram_quantile(h, 990000) / 1e3, (double)counter_get(j, COUNTER_JOURNAL_BYTES) / 1e6);
+    fprintf(stderr, "\r\033[K%.*s", size.ws_col > 0 && size.ws_col <= len ? size.ws_col - 1 : len, line);
 }
 
 static void progress(run_t *run, supervisor_phase_t phase)
@@ -470,6 +495,7 @@ int command_run(int argc, char **argv)
     }
     err_t err = config_load(run.o.config_file, &run.config);
     err       = err ? err : settings_merge(&run.o, run.config);
+    err       = err || !run.config->capture.files_count ? err : captures_check(run.config);
     if (err) {
         config_free(run.config);
         return command_error("run", EXIT_USAGE, "%s", err_msg());

@@ -11,8 +11,10 @@
 /* ---- accounts ---------------------------------------------------------------------------------------------------- */
 err_t setup_amount(const char *text, int32_t exp, int64_t *out)
 {
+    char        most[DECIMAL_TEXT_MAX];
     const err_t err = decimal_parse(text, strlen(text), (unsigned)exp, out);
-    return err ? err_set(ERR_CONFIG, "\"%s\" is no amount with at most %d decimals", text, exp) : ERR_OK;
+    decimal_format(INT64_MAX, (unsigned)exp, most);
+    return err ? err_set(ERR_CONFIG, "\"%s\" is no amount up to %s with at most %d decimals", text, most, exp) : ERR_OK;
 }
 
 err_t setup_begin(setup_t *setup, const config_t *config)

@@ -98,11 +98,14 @@ static void pin(role_ctx_t *ctx, int64_t cpu)
     }
 }
 
-static _Noreturn void child(const spawn_t *spawn)
+static _Noreturn void child(const spawn_t *spawn, int go)
 {
     role_ctx_t *ctx = spawn->ctx;
     char        name[32];
     int         lock_fd = -1;
+    if (read(go, name, 1) != 1) {
+        _exit(0); /* nobody knows of us */
+    }
     setsid();
     umask(077);
     role_signals();
@@ -133,22 +136,40 @@ static _Noreturn void child(const spawn_t *spawn)
     _exit(code); /* not exit: what the supervisor had in its buffers is not ours to write */
 }
 
-err_t spawn_role(const spawn_t *spawn, int32_t *pid, int *pid_fd)
+void spawn_go(int go)
 {
+    const ssize_t put = write(go, "g", 1);
+    (void)put; /* a child that is dead already is seen by its descriptor */
+    close(go);
+}
+
+err_t spawn_role(const spawn_t *spawn, int32_t *pid, int *pid_fd, int *go)
+{
+    int         ends[2];
     const char *role = topology_role_name(spawn->ctx->role);
     fflush(NULL);
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        return err_set(ERR_LIMIT, "%s: no pipe can be made: %s", role, strerror(errno));
+    }
     const pid_t forked = fork();
     if (forked < 0) {
-        return err_set(ERR_LIMIT, "%s: no process can be made: %s", role, strerror(errno));
+        const err_t err = err_set(ERR_LIMIT, "%s: no process can be made: %s", role, strerror(errno));
+        close(ends[0]);
+        close(ends[1]);
+        return err;
     }
     if (forked == 0) {
-        child(spawn);
+        close(ends[1]);
+        child(spawn, ends[0]);
     }
+    close(ends[0]);
+    *go     = ends[1];
     *pid    = forked;
     *pid_fd = (int)syscall(SYS_pidfd_open, forked, 0);
     if (*pid_fd < 0) {
         const err_t err = err_set(ERR_IO, "%s: its process cannot be watched: %s", role, strerror(errno));
         kill(forked, SIGKILL);
+        close(ends[1]);
         return err;
     }
     return ERR_OK;

@@ -22,5 +22,7 @@ typedef struct spawn {
     const segment_t *forget; /* writable mapping of the supervisor's */
 } spawn_t;
 
-/* spawn_role: ERR_LIMIT or ERR_IO and a sentence when there is no process; else its pid and a descriptor of it. */
-err_t spawn_role(const spawn_t *spawn, int32_t *pid, int *pid_fd);
+/* spawn_role: ERR_LIMIT or ERR_IO and a sentence when there is no process; else its pid and a descriptor of it. The child
+ * does nothing before spawn_go(*go): a supervisor that dies before its table names the child leaves none behind. */
+err_t spawn_role(const spawn_t *spawn, int32_t *pid, int *pid_fd, int *go);
+void  spawn_go(int go);

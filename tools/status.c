@@ -34,7 +34,11 @@ static const char *whole(const attach_t *a)
 {
     const char *engine = role_word(a, ROLE_ENGINE), *word = engine;
     if (strcmp(engine, "RUN") != 0) {
-        return strcmp(engine, "NONE") == 0 ? "STARTING" : strcmp(engine, "DEAD") == 0 ? "DEGRADED" : engine;
+        const bool nobody = strcmp(role_word(a, ROLE_SUPERVISOR), "DEAD") == 0; /* who would start it again */
+        return strcmp(engine, "NONE") == 0   ? "STARTING"
+               : strcmp(engine, "DEAD") != 0 ? engine
+               : nobody                      ? "DEAD"
+                                             : "DEGRADED";
     }
     for (uint32_t r = 0; r < ROLE_COUNT; r++) {
         const char *role = role_word(a, (role_t)r);

@@ -259,9 +259,10 @@ static uint32_t newest_gen(supervisor_t *s, const char *role)
 /* Segments of a role but the newest ones: evidence has an end, or shared memory would. */
 static void segments_trim(supervisor_t *s, role_t role)
 {
-    newest_t n = {.role = topology_role_name(role), .cap = 64};
+    newest_t       n    = {.role = topology_role_name(role), .cap = 64};
+    const uint32_t keep = role == ROLE_ENGINE ? SUPERVISOR_KEEP : SUPERVISOR_KEEP_OTHERS;
     directory_walk(s, newest_entry, &n);
-    for (uint32_t i = 0; i + SUPERVISOR_KEEP < n.count; i++) {
+    for (uint32_t i = 0; i + keep < n.count; i++) {
         char name[64];
         snprintf(name, sizeof name, "%s.%u", n.role, n.gens[i]);
         unlinkat(s->dir_fd, name, 0);
@@ -280,10 +281,28 @@ static bool kills_set(const words_t *words)
     return false;
 }
 
-/* The words of the session before go on: what a person killed stays killed. */
+/* Every kill word that is set in old is set in words too. */
+static void kills_copy(words_t *words, const words_t *old)
+{
+    for (uint32_t scope = 0; scope <= SCOPE_VENUE; scope++) {
+        for (uint32_t id = 0; id < WORDS_KILL_IDS; id++) {
+            if (atomic_load_explicit(&old->kill_set[scope][id / 64], memory_order_relaxed) >> (id % 64) & 1) {
+                words_kill(words, (scope_t)scope, id, true);
+            }
+        }
+    }
+}
+
+/* The words of the session before go on; a new journal takes only its kill words: what a person killed stays killed. */
 static err_t words_open(supervisor_t *s, bool keep)
 {
-    size_t bytes;
+    size_t    bytes  = 0;
+    segment_t before = {.fd = -1};
+    if (!keep && segment_open(s->dir_fd, "words", geteuid(), false, &before) != ERR_OK) {
+        before = (segment_t){.fd = -1};
+    }
+    const words_t *old = before.head ? segment_find(&before, "words", SEGMENT_WORDS, &bytes) : NULL;
+    old                = old && bytes >= sizeof *old && kills_set(old) ? old : NULL;
     if (!keep || segment_open(s->dir_fd, "words", geteuid(), true, &s->words_segment) != ERR_OK) {
         const segment_cfg_t cfg = {.role     = "words",
                                    .instance = s->config->instance,
@@ -306,6 +325,17 @@ static err_t words_open(supervisor_t *s, bool keep)
     s->words = segment_find(&s->words_segment, "words", SEGMENT_WORDS, &bytes);
     if (!s->words || bytes < sizeof(words_t)) {
         return err_set(ERR_PARSE, "%s/words: has no words in it", s->dir);
+    }
+    if (old) {
+        kills_copy(s->words, old);
+    }
+    if (before.head) {
+        segment_close(&before);
+    }
+    if (!s->adopted && kills_set(s->words)) {
+        say(s, LOG_WARN,
+            "kill words of the session before are still set: orders in their scope are denied "
+            "(`hwal status` shows them, `hwal kill LEVEL --clear` clears)");
     }
     atomic_store_explicit(&s->words->stop, 0, memory_order_release);
     return ERR_OK;
@@ -623,6 +653,7 @@ static err_t role_start(supervisor_t *s, role_t role)
     watch_t          *w = &s->role[role];
     segment_t         seg;
     char              name[32];
+    int               go;
     context_fill(s, role, &ctx);
     err_t err = role == ROLE_ENGINE ? engine_before(s, &ctx) : ERR_OK;
     if (err) {
@@ -647,7 +678,7 @@ static err_t role_start(supervisor_t *s, role_t role)
     err = spawn_role(
         &(spawn_t){
             .ctx = &ctx, .main = s->cfg.mains[role], .dir_fd = s->dir_fd, .cpu = cpu_of(s, role), .forget = &s->own},
-        &w->row.pid, &w->pid_fd);
+        &w->row.pid, &w->pid_fd, &go);
     context_drop(&ctx);
     if (err) {
         segment_close(&seg);
@@ -665,6 +696,7 @@ static err_t role_start(supervisor_t *s, role_t role)
     w->waits               = false;
     w->born_ns             = role_mono_ns();
     row_publish(s, role);
+    spawn_go(go);
     segments_trim(s, role);
     return ERR_OK;
 }

@@ -12,7 +12,8 @@
  *           60 s: FAILED for good, and the instance is stopped in order.
  * Start     never half: when anything cannot be made, what was made is removed and the sentence says what was missing.
  * Evidence  segments of a session in which a role crashed stay until `hwal segments gc`, the newest
- *           SUPERVISOR_KEEP of each role; else they are removed by supervisor_close. With journal.start resume the
+ *           SUPERVISOR_KEEP engines and SUPERVISOR_KEEP_OTHERS of each other role; else they are removed by
+ *           supervisor_close. With journal.start resume the
  *           venue's stays: its market lives there.
  * Disk      one spare journal file always waits. An alarm when nine tenths of journal.max_bytes are used; at its end
  *           files that lie before the newest snapshot go, else the journal closes and orders get 154.
@@ -28,7 +29,8 @@
 #define SUPERVISOR_STOP_NS (5 * 1000000000LL)
 #define SUPERVISOR_DEATHS_MAX 10u
 #define SUPERVISOR_DEATHS_NS (60 * 1000000000LL)
-#define SUPERVISOR_KEEP 4u
+#define SUPERVISOR_KEEP 3u /* engines: the current one, the one before, and one that died before its first record */
+#define SUPERVISOR_KEEP_OTHERS 2u
 
 typedef struct supervisor supervisor_t;
 

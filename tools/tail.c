@@ -22,6 +22,7 @@ typedef struct tail {
     bool          logs;
     msg_type_t    type; /* MSG_NONE = any */
     const char   *symbol;
+    uint32_t      instrument_id; /* of symbol; 0 = all */
     ring_id_t     ring;
     attach_t      a;
     ring_reader_t reader[ROLE_COUNT]; /* of the logs; [0] of the one ring */
@@ -117,9 +118,7 @@ static void lost_line(FILE *to, const tail_t *t, const char *ring, uint64_t from
 
 static bool wanted(const tail_t *t, const attach_message_t *m)
 {
-    const attach_instrument_t *ins = t->symbol ? attach_symbol(&t->a, t->symbol) : NULL;
-    return (t->type == MSG_NONE || m->msg.type == t->type) &&
-           (!t->symbol || (ins && m->meta.topic == ins->def.instrument_id));
+    return (t->type == MSG_NONE || m->msg.type == t->type) && (!t->instrument_id || m->meta.topic == t->instrument_id);
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------------------- */
@@ -305,9 +304,11 @@ int command_tail(int argc, char **argv)
     if (rc >= 0 || (rc = attach_begin("tail", &t.args, &t.a)) != EXIT_OK) {
         return rc;
     }
-    if (t.symbol && !attach_symbol(&t.a, t.symbol)) {
+    const attach_instrument_t *ins = t.symbol ? attach_symbol(&t.a, t.symbol) : NULL;
+    t.instrument_id                = ins ? ins->def.instrument_id : 0;
+    if (t.symbol && !ins) {
         attach_close(&t.a);
-        return command_error("tail", EXIT_USAGE, "no instrument \"%s\" (`hwal books` lists them)", t.symbol);
+        return command_error("tail", EXIT_USAGE, "%s", err_msg());
     }
     if (join(&t, RING_OLDEST) != ERR_OK) {
         attach_close(&t.a);

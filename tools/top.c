@@ -51,14 +51,13 @@ static const attach_instrument_t *ladder_of(const attach_t *a, const char *symbo
 }
 
 /* own: open orders in one instrument. */
-static json_t *own(const json_t *orders, const char *symbol)
+static json_t *own(const json_t *orders, const attach_instrument_t *ins)
 {
     json_t *list = json_array(), *row;
     size_t  i;
     json_array_foreach(orders, i, row)
     {
-        const char *of = json_string_value(json_object_get(row, "symbol"));
-        if (of && strcmp(of, symbol) == 0) {
+        if (ins && json_integer_value(json_object_get(row, "instrument_id")) == ins->def.instrument_id) {
             json_array_append(list, row);
         }
     }
@@ -86,7 +85,7 @@ static json_t *screen_json(attach_t *a, screen_t screen, const char *symbol)
         const attach_instrument_t *ins = ladder_of(a, symbol);
         view                           = ins ? view_books(a, ins, LADDER_LEVELS) : view_head(a);
         more                           = view_orders(a, false);
-        json_object_set_new(view, "orders", own(json_object_get(more, "orders"), ins ? ins->symbol : ""));
+        json_object_set_new(view, "orders", own(json_object_get(more, "orders"), ins));
         json_object_set_new(view, "symbol", ins ? command_text(ins->symbol) : json_null());
         json_decref(more);
         return view;
@@ -276,12 +275,12 @@ static void paint(const char *text)
 
 static const char *next_symbol(const attach_t *a, const char *now)
 {
-    static char                out[SYMBOL_MAX + 1];
+    static char                out[12];
     const attach_instrument_t *ins = ladder_of(a, now);
     for (uint32_t i = 1; ins && i <= TOPOLOGY_INSTRUMENTS_MAX; i++) {
         const uint32_t id = (ins->def.instrument_id - 1 + i) % TOPOLOGY_INSTRUMENTS_MAX + 1;
         if (attach_instrument(a, id)) {
-            snprintf(out, sizeof out, "%s", a->instruments[id].symbol);
+            snprintf(out, sizeof out, "%u", id); /* a symbol may be there twice */
             return out;
         }
     }
@@ -388,7 +387,7 @@ int command_top(int argc, char **argv)
     }
     if (symbol && !attach_symbol(&a, symbol)) {
         attach_close(&a);
-        return command_error("top", EXIT_USAGE, "no instrument \"%s\" (`hwal books` lists them)", symbol);
+        return command_error("top", EXIT_USAGE, "%s", err_msg());
     }
     return args.json || args.once || !isatty(STDOUT_FILENO)
                ? once(&a, args.json, screen, symbol)

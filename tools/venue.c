@@ -549,6 +549,13 @@ static bool cash_of(const venue_t *venue, uint32_t account, uint32_t id, int64_t
     return sum != 0;
 }
 
+/* Is this instrument of the market that was asked about? Each of ours answers for itself; 0 asks about all. */
+static bool of_market(const venue_t *venue, const mass_status_req_t *ask, uint32_t instrument_id)
+{
+    const instrument_t *ins = venue_listed(venue, instrument_id);
+    return ins != NULL && (ask->venue_id == 0 || ins->def.venue_id == ask->venue_id);
+}
+
 static void answer_account(venue_t *venue, const mass_status_req_t *ask)
 {
     const own_t       *own = orders_of(venue);
@@ -556,21 +563,21 @@ static void answer_account(venue_t *venue, const mass_status_req_t *ask)
     uint32_t           row = 0;
     mass_status_t status   = {.request_id = ask->request_id, .account_id = ask->account_id, .venue_id = ask->venue_id};
     while ((order = own_next(own, &row)) != NULL) {
-        if (order->req.account_id == ask->account_id) {
+        if (order->req.account_id == ask->account_id && of_market(venue, ask, order->req.instrument_id)) {
             const exec_report_t report = status_of_open(venue, order);
             home_report(venue, &report);
         }
     }
     for (uint32_t id = 1; id <= VENUE_INSTRUMENTS_MAX; id++) {
-        const instrument_t *ins = venue_listed(venue, id);
-        if (ins == NULL) {
+        if (!of_market(venue, ask, id)) {
             continue;
         }
-        mass_status_t one = status;
-        one.qty           = venue->position[ask->account_id - 1][id - 1];
-        one.instrument_id = id;
-        one.ccy           = ins->def.settle_ccy;
-        one.kind          = MASS_STATUS_POSITION;
+        const instrument_t *ins = venue_listed(venue, id);
+        mass_status_t       one = status;
+        one.qty                 = venue->position[ask->account_id - 1][id - 1];
+        one.instrument_id       = id;
+        one.ccy                 = ins->def.settle_ccy;
+        one.kind                = MASS_STATUS_POSITION;
         if (one.qty != 0) {
             home_put(venue, MSG_MASS_STATUS, &one, sizeof one);
         }
@@ -597,7 +604,7 @@ static bool answer_mass(venue_t *venue, question_t *ask)
     ask->at = ask->at < oldest ? oldest : ask->at;
     for (; ask->at < venue->log_count && venue->home_count < HOME_QUIET; ask->at++) {
         const exec_report_t *fill = &log[ask->at % VENUE_LOG_MAX];
-        if (fill->account_id == ask->mass.account_id) {
+        if (fill->account_id == ask->mass.account_id && of_market(venue, &ask->mass, fill->instrument_id)) {
             home_report(venue, fill);
         }
     }

@@ -149,10 +149,10 @@ json_t *view_books(attach_t *a, const attach_instrument_t *only, uint32_t levels
 }
 
 static const column_t book_columns[] = {
-    {"symbol", "symbol", COLUMN_TEXT},   {"health", "health", COLUMN_STATE},    {"reason", "reason", COLUMN_TEXT},
-    {"bid_qty", "qty", COLUMN_NUMBER},   {"bid_px", "bid", COLUMN_NUMBER},      {"ask_px", "ask", COLUMN_NUMBER},
-    {"ask_qty", "qty", COLUMN_NUMBER},   {"spread", "spread", COLUMN_NUMBER},   {"last_px", "last", COLUMN_NUMBER},
-    {"age_ms", "age ms", COLUMN_NUMBER}, {"event_seq", "event", COLUMN_NUMBER},
+    {"instrument_id", "id", COLUMN_NUMBER}, {"symbol", "symbol", COLUMN_TEXT},   {"health", "health", COLUMN_STATE},
+    {"reason", "reason", COLUMN_TEXT},      {"bid_qty", "qty", COLUMN_NUMBER},   {"bid_px", "bid", COLUMN_NUMBER},
+    {"ask_px", "ask", COLUMN_NUMBER},       {"ask_qty", "qty", COLUMN_NUMBER},   {"spread", "spread", COLUMN_NUMBER},
+    {"last_px", "last", COLUMN_NUMBER},     {"age_ms", "age ms", COLUMN_NUMBER}, {"event_seq", "event", COLUMN_NUMBER},
 };
 #define COLUMNS(list) (list), sizeof(list) / sizeof((list)[0])
 
@@ -245,6 +245,7 @@ json_t *view_orders(attach_t *a, bool all)
 
 static const column_t order_columns[] = {
     {"cl_ord_id", "ClOrdID", COLUMN_NUMBER},
+    {"instrument_id", "id", COLUMN_NUMBER},
     {"symbol", "Symbol", COLUMN_TEXT},
     {"account_id", "Acct", COLUMN_NUMBER},
     {"strategy_id", "Strat", COLUMN_NUMBER},
@@ -306,15 +307,11 @@ json_t *view_positions(attach_t *a)
 }
 
 static const column_t position_columns[] = {
-    {"account_id", "account", COLUMN_NUMBER},
-    {"symbol", "symbol", COLUMN_TEXT},
-    {"qty", "position", COLUMN_SIGNED},
-    {"mark_px", "mark", COLUMN_NUMBER},
-    {"cost", "cost", COLUMN_NUMBER},
-    {"realised", "realised", COLUMN_SIGNED},
-    {"unrealised", "unrealised", COLUMN_SIGNED},
-    {"fees", "fees", COLUMN_NUMBER},
-    {"funding", "funding", COLUMN_SIGNED},
+    {"account_id", "account", COLUMN_NUMBER}, {"instrument_id", "id", COLUMN_NUMBER},
+    {"symbol", "symbol", COLUMN_TEXT},        {"qty", "position", COLUMN_SIGNED},
+    {"mark_px", "mark", COLUMN_NUMBER},       {"cost", "cost", COLUMN_NUMBER},
+    {"realised", "realised", COLUMN_SIGNED},  {"unrealised", "unrealised", COLUMN_SIGNED},
+    {"fees", "fees", COLUMN_NUMBER},          {"funding", "funding", COLUMN_SIGNED},
     {"net_pnl", "net", COLUMN_SIGNED},
 };
 static const column_t account_columns[] = {
@@ -434,13 +431,10 @@ json_t *view_feeds(attach_t *a, uint32_t sample_ms)
 }
 
 static const column_t feed_columns[] = {
-    {"symbol", "symbol", COLUMN_TEXT},
-    {"health", "health", COLUMN_STATE},
-    {"reason", "reason", COLUMN_TEXT},
-    {"age_ms", "age ms", COLUMN_NUMBER},
-    {"updates_per_s", "updates/s", COLUMN_NUMBER},
-    {"event_seq", "event", COLUMN_NUMBER},
-    {"missing_from", "missing from", COLUMN_NUMBER},
+    {"instrument_id", "id", COLUMN_NUMBER}, {"symbol", "symbol", COLUMN_TEXT},
+    {"health", "health", COLUMN_STATE},     {"reason", "reason", COLUMN_TEXT},
+    {"age_ms", "age ms", COLUMN_NUMBER},    {"updates_per_s", "updates/s", COLUMN_NUMBER},
+    {"event_seq", "event", COLUMN_NUMBER},  {"missing_from", "missing from", COLUMN_NUMBER},
     {"missing_to", "to", COLUMN_NUMBER},
 };
 static const column_t adapter_columns[] = {
@@ -615,17 +609,20 @@ static json_t *build(const screen_t *s, attach_t *a, const attach_instrument_t *
 }
 
 /* books of several symbols: each by itself, in the order asked for */
-static json_t *books_of(attach_t *a, char **symbols, int count, const char **unknown)
+static json_t *books_of(attach_t *a, char **symbols, int count, bool *unknown)
 {
     json_t *view = NULL;
     for (int i = 0; i < count; i++) {
         const attach_instrument_t *ins = attach_symbol(a, symbols[i]);
-        json_t                    *one = ins ? view_books(a, ins, TOPOLOGY_BOOK_LEVELS) : NULL;
-        *unknown                       = ins ? *unknown : symbols[i];
-        if (view && one) {
+        if (!ins) {
+            *unknown = true;
+            break;
+        }
+        json_t *one = view_books(a, ins, TOPOLOGY_BOOK_LEVELS);
+        if (view) {
             json_array_extend(json_object_get(view, "books"), json_object_get(one, "books"));
             json_decref(one);
-        } else if (one) {
+        } else {
             view = one;
         }
     }
@@ -638,7 +635,7 @@ static int screen_main(const screen_t *s, int argc, char **argv)
     attach_args_t              args;
     attach_t                   a;
     bool                       all     = false;
-    const char                *unknown = NULL;
+    bool                       unknown = false;
     attach_args(&args);
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 'h') {
@@ -661,7 +658,7 @@ static int screen_main(const screen_t *s, int argc, char **argv)
     if (unknown) {
         json_decref(view);
         attach_close(&a);
-        return command_error(s->name, EXIT_USAGE, "no instrument \"%s\" (`hwal books` lists them)", unknown);
+        return command_error(s->name, EXIT_USAGE, "%s", err_msg());
     }
     if (args.json) {
         table_json(stdout, view);

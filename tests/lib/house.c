@@ -432,6 +432,9 @@ err_t house_boot(house_t *h, bool orders_known)
     ctx->peer[ROLE_JOURNAL]    = h->journal;
     ctx->peer_before[ROLE_SIM] = h->sim_before;
     file_give(ctx, h->snapshot_fd, ROLE_FILE_SNAPSHOT, 0);
+    if (h->newer_fd) {
+        file_give(ctx, h->newer_fd, ROLE_FILE_SNAPSHOT, 1);
+    }
     file_give(ctx, h->journal_fd, ROLE_FILE_JOURNAL, 1);
     if (h->engine_before.head && orders_known) {
         file_give(ctx, h->engine_before.fd, ROLE_FILE_OLD_ENGINE, h->gen);

@@ -34,6 +34,7 @@ typedef struct house {
     segment_t      sim, sim_before, journal, engine_before;
 
     int               snapshot_fd, journal_fd;
+    int               newer_fd; /* one more snapshot that the engine is given; 0 = none */
     journal_pos_t     pos;
     uint8_t          *block;
     lossless_reader_t jrn;

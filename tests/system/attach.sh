@@ -49,7 +49,7 @@ check "by its schema" fits --lines $S/tail.schema.json
 check "tail of the logs" exits 0 "$HWAL" tail --instance $N -n 3 --log --json
 check "by its schema" fits --lines $S/tail.schema.json
 check "csv" exits 0 "$HWAL" orders --instance $N --all --csv
-check "csv has its head" says "^cl_ord_id,symbol,account_id"
+check "csv has its head" says "^cl_ord_id,instrument_id,symbol,account_id"
 check "status" exits 0 "$HWAL" status --instance $N --json
 check "roles run" json "{r['role'] for r in d['roles']} >= {'supervisor','engine','journal','sim','venue'} and all(r['state'] == 'RUN' and r['pid'] > 0 for r in d['roles'])"
 check "the engine counts" json "[r for r in d['roles'] if r['role'] == 'engine'][0]['counters']['inputs'] > 0"
@@ -170,7 +170,7 @@ check "none is open" json "d['orders'] == []"
 check "status shows it" exits 0 "$HWAL" status --instance $N --json
 check "the word" json "d['kill'] == [{'scope': 'global', 'id': 0}]"
 check "clear" exits 0 "$HWAL" kill K5 --clear --yes --instance $N
-symbol=$("$HWAL" books --instance $N --csv | sed -n 2p | cut -d, -f1)
+symbol=$("$HWAL" books --instance $N --csv | sed -n 2p | cut -d, -f2)
 check "one instrument" exits 0 "$HWAL" kill K3 "$symbol" --yes --instance $N
 check "it trades again" exits 0 "$HWAL" kill K3 "$symbol" --clear --yes --instance $N
 check "not confirmed by anybody" exits 2 "$HWAL" kill global --instance $N </dev/null

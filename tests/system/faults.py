@@ -188,6 +188,42 @@ def full_shm():
         os.rmdir(place)
 
 
+def full_shm_running():
+    """/dev/shm full while running: what runs goes on; a role that dies cannot come back and that is said, until there is
+    room again"""
+    place = small_tmpfs(200)
+    if not place:
+        print("SKIP full-shm-running: no right to mount a tmpfs")
+        return
+    i = Instance(f"shr{os.getpid()}", env={"HWAL_SHM": place})
+    try:
+        i.run()
+        i.up()
+        filler = os.path.join(place, "filler")
+        with open(filler, "wb") as f:
+            try:
+                while True:
+                    f.write(b"x" * (1 << 20))
+                    f.flush()
+            except OSError:
+                pass
+        a = counters(i, "engine")["inputs"]
+        time.sleep(1)
+        check("it goes on", counters(i, "engine")["inputs"] - a > 10000)
+        before = i.roles()
+        os.kill(before["sim"]["pid"], signal.SIGKILL)
+        wait_for("the log says that there is no room for its segment", 10, lambda: "no room" in i.log_tail(20000) or "bytes" in i.log_tail(20000))
+        check("the others live", all(i.roles()[r]["pid"] == before[r]["pid"] for r in ("engine", "journal", "venue")))
+        os.unlink(filler)
+        wait_for("it comes back when there is room", 20, lambda: (lambda r: r.get("sim", {}).get("state") == "RUN" and r["sim"]["pid"] != before["sim"]["pid"])(i.roles()))
+        check("orderly stop", i.stop() in (0, 1), i.log_tail())
+        i.verified()
+    finally:
+        end(i)
+        subprocess.run(["umount", "-l", place])
+        os.rmdir(place)
+
+
 def second_supervisor():
     """a second `hwal run` of one instance ends at once and names the first one's pid"""
     i = Instance(f"two{os.getpid()}")
@@ -259,7 +295,7 @@ def end(i):
         i.clean()
 
 
-ALL = [stopped_monitor, stopped_engine, power_loss, full_disk, full_shm, second_supervisor, kill_switch, idle]
+ALL = [stopped_monitor, stopped_engine, power_loss, full_disk, full_shm, full_shm_running, second_supervisor, kill_switch, idle]
 for f in ALL:
     name = f.__name__.replace("_", "-")
     if len(sys.argv) == 1 or name in sys.argv[1:]:

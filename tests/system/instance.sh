@@ -23,6 +23,7 @@ ends() { # CODE SECONDS
     local rc=$?
     [ $rc = "$1" ] && [ $((SECONDS - began)) -le "$2" ] || { echo "  exit $rc after $((SECONDS - began)) s"; tail -n 3 "$T/run.err"; return 1; }
 }
+another() { local p; p=$(pid_of engine) && [ -n "$p" ] && [ "$p" != "$engine" ] && running; } # engine than $engine
 nothing_left() { [ ! -e "$SHM" ] || { ls "$SHM"; return 1; }; }
 
 # ---- a whole life ----
@@ -41,6 +42,11 @@ check "the journal before is kept" test -s "$D.old/state"
 check "--new and --resume" exits 2 "$HWAL" run --new --resume
 check "bad instance" exits 2 "$HWAL" run --instance "a/b"
 check "says which" says "instance is \"a/b\""
+check "a dash first is an option" exits 2 "$HWAL" run --instance=-a
+check "no such capture" exits 2 "$HWAL" run --config configs/demo.yaml --instance $N --capture /no/such/file
+check "says which" says "/no/such/file: cannot open"
+check "no capture" exits 2 "$HWAL" run --config configs/demo.yaml --instance $N --capture Makefile
+check "says where" says "Makefile: line 1"
 check "bad strategy" exits 2 "$HWAL" run --instance $N --strategy nonsense
 check "other settings" exits 1 env HWAL_ENGINE_ORDERS_MAX=1024 "$HWAL" run --config configs/demo.yaml --instance $N --resume
 check "says what to do" says "made with other settings.*--new"
@@ -71,6 +77,23 @@ check "starts" start --forever
 kill -INT $run_pid; nap 0.05; kill -INT $run_pid
 check "twice: at once" ends 0 2
 
+# ---- what a person killed stays killed, also under a new journal ----
+check "starts" start --forever
+check "killed" exits 0 "$HWAL" kill K2 1 --yes --instance $N
+check "an id that nobody has" exits 0 "$HWAL" kill K2 77 --yes --instance $N
+check "is said" says "account 77: the engine knows none of this id"
+kill -TERM $run_pid
+check "stops" ends 0 4
+check "starts anew" start --forever --new
+check "says it" grep -q "kill words of the session before are still set" "$T/run.err"
+check "status" exits 0 "$HWAL" status --instance $N --json
+check "the same words" json "[k['id'] for k in d['kill']] == [1, 77]"
+check "cleared" exits 0 "$HWAL" kill K2 1 --clear --yes --instance $N
+check "and that one" exits 0 "$HWAL" kill K2 77 --clear --yes --instance $N
+kill -TERM $run_pid
+check "stops" ends 0 4
+check "nothing left" nothing_left
+
 # ---- adoption ----
 check "starts again" start --forever --resume
 engine=$(pid_of engine)
@@ -81,11 +104,32 @@ check "says who lives" says "still run without a supervisor"
 check "taken over" start --forever --resume
 check "same engine" test "$(pid_of engine)" = "$engine"
 kill -9 "$engine"
-another() { local p; p=$(pid_of engine) && [ -n "$p" ] && [ "$p" != "$engine" ] && running; }
 check "and comes back" up another
 kill -TERM $run_pid
 check "stops" ends 0 5
 check "verifies over all lives" exits 0 "$HWAL" replay --verify --instance $N
+
+# ---- recorded markets: two of one symbol; an engine that is killed is reconciled with each ----
+B=${HWAL_SHARED:-../shared}/data/binance
+if [ -d "$B" ]; then
+    check "starts" start --forever --speed 20 --capture "$B/spot_btcusdt_20240808.gz" --capture "$B/usdm_btcusdt_20240808.gz"
+    nap 2
+    check "two are called so" exits 2 "$HWAL" kill K3 BTCUSDT --yes --instance $N
+    check "which" says 'called "BTCUSDT": give the id, one of 1 .venue 1., 2 .venue 2.'
+    check "books of one" exits 0 "$HWAL" books 2 --instance $N
+    check "tail of one" exits 0 "$HWAL" tail -n 1 --instrument 2 --ring md.capture --instance $N
+    engine=$(pid_of engine)
+    kill -9 "$engine"
+    check "comes back" up another
+    nap 1.5
+    check "positions" exits 0 "$HWAL" positions --instance $N --json
+    check "some, and reconciled" json "d['positions'] and all(a['state'] == 'OK' for a in d['accounts'])"
+    kill -TERM $run_pid
+    check "stops" ends 0 4
+    "$HWAL" segments gc --instance $N >/dev/null
+else
+    echo "SKIP recorded markets: no $B"
+fi
 
 # ---- the market outlives the instance ----
 rm -rf "$D" "$SHM"

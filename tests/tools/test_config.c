@@ -260,6 +260,7 @@ static void test_fees_and_instance(void **state)
     refused("venue: { taker_fee_bps: \"-1001\" }\n", "f.yaml line 1: venue.taker_fee_bps is \"-1001\", allowed is");
     refused("venue: { taker_fee_bps: \"0.00001\" }\n", "f.yaml line 1: venue.taker_fee_bps is \"0.00001\"");
     refused("instance: \"\"\n", "f.yaml line 1: instance is \"\", allowed are 1 to 32 of letters, digits, - and _");
+    refused("instance: -a\n", "f.yaml line 1: instance is \"-a\", allowed are 1 to 32");
     refused("instance: a/b\n", "f.yaml line 1: instance is \"a/b\", allowed are 1 to 32");
     refused("instance: abcdefghijklmnopqrstuvwxyz0123456\n", "f.yaml line 1: instance is \"abc");
     config_t *c = taken("instance: A-z_09\nvenue: { maker_fee_bps: -1000, taker_fee_bps: \"1000.0000\" }\n");

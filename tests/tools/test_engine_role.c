@@ -350,6 +350,95 @@ static void test_engine_denies_while_the_journal_role_is_dead_or_failed(void **s
     house_close(h);
 }
 
+/* A new life of the journal role, long after the ring's first lap: its cursor says nothing until it has joined. */
+static void test_engine_believes_the_last_journal_until_the_next_says_more(void **state)
+{
+    (void)state;
+    static ring_cursor_t fresh;
+    house_t             *h = trading(16);
+    engine_loop_t       *l = &h->e->loop;
+    while (l->jrn.next < 3 * (uint64_t)l->jrn_slots) {
+        house_pump(h, 200);
+    }
+    house_journal(h);
+    house_turn(h);
+    assert_false(l->journal_down);
+    lossless_writer_cursor(&l->jrn, &fresh);
+    house_turn(h);
+    assert_false(l->journal_down);
+    assert_false(l->md_suspended);
+    assert_int_equal(health(h, 1), FEED_LIVE);
+    house_close(h);
+}
+
+/* Adapter and journal role died together: the engine hears of the new journal role only when it is on the adapter's next
+ * life, so that must not wait for the journal. */
+static void test_engine_goes_to_the_next_adapter_while_market_data_is_suspended(void **state)
+{
+    (void)state;
+    house_t       *h = trading(17);
+    engine_loop_t *l = &h->e->loop;
+    house_journal(h);
+    while (fill_of(h) < l->jrn_slots / 2 + 8) {
+        house_market(h, 1);
+        house_turn(h);
+        house_venue(h);
+    }
+    l->md_suspended = true; /* at this size of jrn there is no room for an input any more at 75 % */
+    house_market(h, 1);
+    house_sim_restart(h);
+    for (int i = 0; i < 10; i++) {
+        house_turn(h);
+    }
+    assert_true(l->md_suspended);
+    assert_false(engine_source_waits(l));
+    house_close(h);
+}
+
+/* No room for all of the books: none is forgotten. */
+static void test_engine_tells_every_book_of_a_loss(void **state)
+{
+    (void)state;
+    house_t       *h = trading(18);
+    engine_loop_t *l = &h->e->loop;
+    while (l->jrn.next < 2 * (uint64_t)l->jrn_slots) {
+        house_pump(h, 200);
+    }
+    house_journal(h);
+    const trade_t  trade = {.instrument_id = 1, .px = 1, .qty = 1};
+    const uint64_t from  = l->sources[0].md.next;
+    for (int i = 0; i < 3 * 4096; i++) {
+        house_md(h, &(msg_t){.type = MSG_TRADE, .body = &trade});
+    }
+    l->tick_mono_ns               = INT64_MAX;
+    const ring_cursor_t *cursor   = l->jrn.cursor;
+    const uint64_t       sequence = l->sequence;
+    l->jrn.cursor                 = NULL; /* the journal stands, with room for the most of one input and a little */
+    l->jrn.taken                  = l->jrn.next - 1 - (l->jrn_slots - ENGINE_BATCH_MAX - 2);
+    house_turn(h);
+    assert_true(counted(h, COUNTER_MD_LOST) > 0);
+    assert_true(l->sequence > sequence);
+    l->jrn.cursor = cursor;
+    for (int i = 0; i < 4; i++) {
+        house_journal(h);
+        house_turn(h);
+    }
+    house_journal(h);
+    journal_reader_t *reader;
+    journal_entry_t   entry;
+    uint64_t          told = 0;
+    assert_int_equal(journal_open_dir(h->dir, &h->id, &reader), ERR_OK);
+    while (journal_next(reader, &entry) == ERR_OK) {
+        const feed_state_t *feed = entry.record.msg.body;
+        if (entry.record.sequence > sequence && entry.record.msg.type == MSG_FEED_STATE && feed->seq_from == from) {
+            told |= 1ull << feed->instrument_id;
+        }
+    }
+    journal_close(reader);
+    assert_int_equal(__builtin_popcountll(told), engine_instrument_count(l->engine));
+    house_close(h);
+}
+
 static void test_engine_denies_when_ord_has_no_room(void **state)
 {
     (void)state;
@@ -489,6 +578,9 @@ int main(void)
         cmocka_unit_test(test_engine_drops_what_an_adapter_may_not_say),
         cmocka_unit_test(test_engine_denies_suspends_and_halts_as_jrn_fills),
         cmocka_unit_test(test_engine_denies_while_the_journal_role_is_dead_or_failed),
+        cmocka_unit_test(test_engine_believes_the_last_journal_until_the_next_says_more),
+        cmocka_unit_test(test_engine_goes_to_the_next_adapter_while_market_data_is_suspended),
+        cmocka_unit_test(test_engine_tells_every_book_of_a_loss),
         cmocka_unit_test(test_engine_denies_when_ord_has_no_room),
         cmocka_unit_test(test_engine_sends_nothing_behind_the_fence),
         cmocka_unit_test(test_engine_takes_kill_words_up_and_remembers_them),

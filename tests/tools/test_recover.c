@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -326,6 +327,39 @@ static void test_recover_refuses_a_snapshot_that_the_journal_does_not_reach(void
     house_close(h);
 }
 
+static void test_recover_passes_over_a_damaged_snapshot(void **state)
+{
+    (void)state;
+    house_t        *h = house_open(8);
+    snapshot_info_t info;
+    uint8_t         byte;
+    assert_int_equal(house_boot(h, true), ERR_OK);
+    settle(h);
+    house_pump(h, 500);
+    house_crash(h);
+    assert_int_equal(snapshot_head(h->snapshot_fd, &info), ERR_OK);
+    void *arena = aligned_alloc(4096, (info.arena_bytes + 4095) & ~(size_t)4095);
+    memset(arena, 0, info.arena_bytes);
+    assert_int_equal(snapshot_load(h->snapshot_fd, &info, arena), ERR_OK);
+    info.record   = 20;
+    info.sequence = 15;
+    h->newer_fd   = memfd_create("snapshot", MFD_CLOEXEC);
+    assert_true(h->newer_fd > 0);
+    assert_int_equal(snapshot_write(h->newer_fd, &info, arena), ERR_OK);
+    const off_t at = lseek(h->newer_fd, 0, SEEK_END) - 1000;
+    assert_int_equal(pread(h->newer_fd, &byte, 1, at), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(h->newer_fd, &byte, 1, at), 1); /* its head is good still */
+    assert_int_equal(snapshot_head(h->newer_fd, &info), ERR_OK);
+    assert_int_equal(house_boot(h, true), ERR_OK);
+    assert_int_equal(h->e->recover.from.record, 0);
+    settle(h);
+    house_pump(h, 100);
+    close(h->newer_fd);
+    free(arena);
+    house_close(h);
+}
+
 static void test_recover_names_the_difference(void **state)
 {
     (void)state;
@@ -402,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_recover_disbelieves_a_ring_that_is_not_the_last_lifes),
         cmocka_unit_test(test_recover_reads_an_old_life_of_the_adapter_to_its_end),
         cmocka_unit_test(test_recover_refuses_a_snapshot_that_the_journal_does_not_reach),
+        cmocka_unit_test(test_recover_passes_over_a_damaged_snapshot),
         cmocka_unit_test(test_recover_names_the_difference),
         cmocka_unit_test(test_recover_engine_time_never_goes_back),
     };

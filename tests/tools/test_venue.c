@@ -412,6 +412,20 @@ static void test_venue_balance_is_minus_the_value_of_fills_and_fees(void **state
     assert_true(balance);
     assert_true(cash < 0);
     assert_int_equal(told, cash);
+    /* another market of ours has nothing of it: it would be a stranger's position there */
+    const mass_status_req_t other = {.request_id = 2, .account_id = 1, .venue_id = 2};
+    assert_int_equal(venue_request(venue, &(msg_t){.type = MSG_MASS_STATUS_REQUEST, .body = &other}, T0 + NS_PER_S),
+                     ERR_OK);
+    venue_run(venue, T0 + 2 * NS_PER_S, 1u << 20, on_md, &md);
+    uint32_t answers = 0;
+    while (venue_next(venue, T0 + 3 * NS_PER_S, &msg)) {
+        if (msg.type == MSG_MASS_STATUS) {
+            assert_int_equal(((const mass_status_t *)msg.body)->kind, MASS_STATUS_END);
+            answers++;
+        }
+        venue_take(venue);
+    }
+    assert_int_equal(answers, 1);
     free(venue);
 }
 

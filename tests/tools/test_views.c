@@ -420,6 +420,13 @@ static void test_status_tells_state_and_roles(void **state)
     json_decref(o);
     assert_int_equal(run(command_status, NULL), EXIT_OK);
     assert_non_null(strstr(out, "DEAD"));
+
+    row_of(ROLE_ENGINE, 2, 999999999); /* the supervisor lives and starts it again */
+    run(command_status, "--json", NULL);
+    assert_non_null(strstr(out, "\"state\":\"DEGRADED\",\"epoch\""));
+    row_of(ROLE_SUPERVISOR, 1, 999999999);
+    run(command_status, "--json", NULL);
+    assert_non_null(strstr(out, "\"state\":\"DEAD\",\"epoch\""));
 }
 
 static void test_a_role_that_is_just_started_is_told(void **state)

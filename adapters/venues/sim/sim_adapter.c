@@ -195,7 +195,7 @@ static void request_go(sim_t *sim, const order_req_t *req, int64_t mono_ns)
 static bool durable(const sim_t *sim, uint32_t topic)
 {
     const uint64_t done = sim->durable ? atomic_load_explicit(&sim->durable->taken, memory_order_acquire) : 0;
-    return (int32_t)(topic - (uint32_t)done) <= 0;
+    return done != 0 && (int32_t)(topic - (uint32_t)done) <= 0; /* 0: a journal role that has not said yet */
 }
 
 static bool held_target(const sim_t *sim, const order_req_t *req)
@@ -324,7 +324,8 @@ static void epoch_say(sim_t *sim, uint32_t epoch)
 }
 
 /* The ord ring of an engine's segment, behind `taken`. The epoch says which ring `taken` counts in, so it is unsaid
- * while the two do not agree. */
+ * while the two do not agree. JOINING means that nothing of the ring was taken, so it is not said where a life before
+ * took some of it: that is the first ring of ours, and who dies with nothing said has all passed over. */
 static err_t life_join(sim_t *sim, const segment_t *segment, uint64_t taken)
 {
     const ring_row_t *row   = topology_ring(RING_ID_ORD_SIM);
@@ -334,7 +335,7 @@ static err_t life_join(sim_t *sim, const segment_t *segment, uint64_t taken)
     if (ring == NULL) {
         return err_set(ERR_NOT_FOUND, "%s.%u has no ring %s", segment->head->role, segment->head->gen, row->object);
     }
-    epoch_say(sim, segment->head->epoch | SIM_EPOCH_JOINING);
+    epoch_say(sim, taken == 0 ? segment->head->epoch | SIM_EPOCH_JOINING : 0);
     const err_t err = lossless_reader_join(&sim->ord, ring, bytes, own, taken);
     if (err != ERR_OK) {
         return err;
@@ -704,7 +705,8 @@ static void link_flush(sim_t *sim, int64_t mono_ns)
     }
 }
 
-/* What never began to leave: as if it had not been tried. */
+/* What never began to leave: as if it had not been tried; what is held, too: after the next VENUE_LINK 1 the venue is
+ * asked about it, and what it does not know is dead for the engine. */
 static void pending_refuse(sim_t *sim)
 {
     for (; sim->pending_count > 0; sim->pending_count--) {
@@ -719,6 +721,10 @@ static void pending_refuse(sim_t *sim)
         refuse(sim, req, RISK_VENUE_DOWN);
         sim->pending_head = (sim->pending_head + 1) % SIM_PENDING_MAX;
     }
+    for (uint32_t i = 0; i < sim->held_count; i++) {
+        refuse(sim, &sim->held[i].req, RISK_VENUE_DOWN);
+    }
+    sim->held_count = 0;
 }
 
 static void books_break(sim_t *sim)
@@ -1051,22 +1057,27 @@ static void lives_begin(sim_t *sim)
     const segment_t *now    = &sim->ctx->peer[ROLE_ENGINE];
     size_t           bytes  = 0;
     lives_collect(sim);
-    if (before->head == NULL) {
-        return; /* the first life: from the beginning */
+    const control_page_t *control = NULL;
+    const ring_cursor_t  *cursors = NULL;
+    if (before->head != NULL) {
+        control = segment_find(before, "control", SEGMENT_CONTROL, &bytes);
+        cursors = segment_find(before, "cursors", SEGMENT_CURSORS, &bytes);
     }
-    const control_page_t *control = segment_find(before, "control", SEGMENT_CONTROL, &bytes);
-    const ring_cursor_t  *cursors = segment_find(before, "cursors", SEGMENT_CURSORS, &bytes);
-    const uint32_t        said    = control ? atomic_load_explicit(&control->epoch, memory_order_acquire) : 0;
-    const uint32_t        epoch   = said & ~SIM_EPOCH_JOINING;
-    uint64_t              taken   = 0;
+    const uint32_t said  = control ? atomic_load_explicit(&control->epoch, memory_order_acquire) : 0;
+    const uint32_t epoch = said & ~SIM_EPOCH_JOINING;
+    uint64_t       taken = 0;
     if (cursors != NULL && (said & SIM_EPOCH_JOINING) == 0) {
         taken = atomic_load_explicit(&cursors[RING_ID_ORD_SIM].taken, memory_order_acquire);
     }
-    if (said == 0) { /* it died before it said: nothing may be sent twice, so all is passed over */
-        lives_drop(sim, sim->life_count);
+    if (said == 0) { /* it died before it said, or is gone: nothing may be sent twice, so all is passed over */
+        const uint32_t dropped = sim->life_count;
+        lives_drop(sim, dropped);
         sim->newest_taken = life_written(now);
-        log_write(&sim->ctx->log, LOG_WARN, "the life before said nothing: %" PRIu64 " requests are passed over",
-                  sim->newest_taken);
+        if (before->head != NULL || dropped > 0 || sim->newest_taken > 0) { /* else it is the first life of all */
+            log_write(&sim->ctx->log, LOG_WARN,
+                      "the life before said nothing: %" PRIu64 " requests, and %u older rings, are passed over",
+                      sim->newest_taken, dropped);
+        }
         return;
     }
     uint32_t read = 0;

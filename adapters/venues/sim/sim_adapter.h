@@ -15,7 +15,7 @@
  *          cancel passes unless its order waits here itself.
  * Lives    ord rings of engine lives are read one after the other, each to its end (sim_life_t); control->epoch says
  *          which one `taken` counts in. The successor of a dead adapter finds both in its segment. SIM_EPOCH_JOINING is
- *          set in it between two rings: then nothing of the new one was taken yet. A predecessor that never joined may
+ *          set in it between two rings: then nothing of the new one was taken yet. One that never joined, or is gone, may
  *          still have had one, whose place is not known: everything written is passed over, and asked about.
  * Session  down: VENUE_LINK 0; what had not begun to leave is refused, what had begun and was not answered is TIMEOUT
  *          (UNKNOWN: the engine asks). Books are BROKEN. Connects again after 0.1, 0.2 .. 2 s. Up: when the venue's

@@ -570,6 +570,37 @@ static void test_sim_restart_sends_nothing_twice(void **state)
     world_free(w);
 }
 
+/* One that dies while it joins a ring of which a life before took some, and one whose predecessor's segment is gone. */
+static void test_sim_sends_nothing_twice_when_its_place_is_lost(void **state)
+{
+    (void)state;
+    world_t          *w   = world_up();
+    const order_req_t one = order_new(w, 1, 1);
+    ord_put(w, MSG_ORDER_REQUEST, &one, 0);
+    steps(w, 20);
+    size_t    bytes;
+    uint64_t *magic = object(&w->engine, "ord.sim", SEGMENT_LOSSLESS, &bytes);
+    *magic ^= 1; /* the join ends half way */
+    adapter_restart(w);
+    assert_false(w->sim.joined);
+    *magic ^= 1;
+    adapter_restart(w);
+    assert_int_equal(sim_taken(w), 1);
+
+    venue_session_close(&w->session);
+    sim_close(&w->sim);
+    segment_close(&w->ctx.own);
+    segment_close(&w->ctx.peer_before[ROLE_SIM]);
+    adapter_start(w);
+    engine_reads(w, 0);
+    assert_int_equal(sim_taken(w), 1);
+    connect_both(w);
+    steps(w, 100);
+    assert_int_equal(venue_open_orders(w->session.venue), 1);
+    assert_null(report_of(w, one.cl_ord_id, EXEC_TYPE_UNSENT)); /* it stands */
+    world_free(w);
+}
+
 static void engine_replace(world_t *w, uint32_t epoch)
 {
     segment_close(&w->engine);
@@ -804,6 +835,22 @@ static void test_sim_holds_orders_until_they_are_durable(void **state)
     steps(w, 1000); /* too old by now */
     assert_int_equal(report_of(w, three.cl_ord_id, EXEC_TYPE_UNSENT)->reject_code, RISK_REQUEST_TOO_OLD);
     assert_int_equal(venue_open_orders(w->session.venue), 0);
+    /* a journal role that has not said how far the disk is: however large the number */
+    const order_req_t four = order_new(w, 1, 4);
+    atomic_store(&durable->taken, 0);
+    ord_put(w, MSG_ORDER_REQUEST, &four, 0xfffffff0u);
+    steps(w, 20);
+    assert_null(report_of(w, four.cl_ord_id, EXEC_TYPE_NEW));
+    /* the session goes and comes between two turns: what is held is not sent behind the questions of the new one */
+    venue_session_close(&w->session);
+    sim_disconnected(&w->sim, "test", w->mono_ns);
+    connect_both(w);
+    const order_status_req_t ask = {.cl_ord_id = four.cl_ord_id, .account_id = 1, .instrument_id = 11};
+    ord_put(w, MSG_ORDER_STATUS_REQUEST, &ask, 0);
+    atomic_store(&durable->taken, 0x2fffffff0ull);
+    steps(w, 50);
+    assert_int_equal(report_of(w, four.cl_ord_id, EXEC_TYPE_UNSENT)->reject_code, RISK_VENUE_DOWN);
+    assert_int_equal(venue_open_orders(w->session.venue), 0);
     world_free(w);
 }
 
@@ -912,6 +959,7 @@ int main(void)
         cmocka_unit_test(test_sim_connection_lost),
         cmocka_unit_test(test_sim_what_never_left_is_unsent),
         cmocka_unit_test(test_sim_restart_sends_nothing_twice),
+        cmocka_unit_test(test_sim_sends_nothing_twice_when_its_place_is_lost),
         cmocka_unit_test(test_sim_new_engine),
         cmocka_unit_test(test_sim_cancels_when_the_engine_is_silent),
         cmocka_unit_test(test_sim_silence_is_judged_by_state),
