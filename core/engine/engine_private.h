@@ -40,18 +40,20 @@ enum {                              /* why an account is unreconciled (152) */
        UNRECONCILED_UNBOOKED   = 1, /* a fill could not be booked as money: for good */
        UNRECONCILED_ALIEN      = 2, /* an order of nobody may be working */
        UNRECONCILED_NAMED      = 4, /* CONTROL said so */
-       UNRECONCILED_DIFFERENCE = 8  /* a venue counts another position: until it counts the same */
+       UNRECONCILED_DIFFERENCE = 8, /* a venue counts another position: until it counts the same */
+       UNRECONCILED_LOST       = 16 /* an order that the venue had is not found there: until something is heard of it */
 };
 
 typedef struct account_state {
     uint64_t ccy;
     uint32_t waiting; /* its orders that order_waits, of the last count */
+    uint32_t lost;    /* of these, orders that the venue had and twice in a row did not find */
     int8_t   money_exp;
     uint8_t  open;
     uint8_t  recovering;   /* 151 of a new life or a reconciliation: lifted by its end */
     uint8_t  held;         /* 151 of CONTROL: lifted by CONTROL */
     uint8_t  unreconciled; /* UNRECONCILED_* */
-    uint8_t  reserved[7];
+    uint8_t  reserved[3];
 } account_state_t;
 
 typedef enum recon_state {

@@ -11,6 +11,7 @@
 #define RECONCILE_NS (60 * NS_PER_S)       /* positions are compared at least so often */
 #define SINCE_MARGIN_NS (10 * NS_PER_S)    /* venues may tell fills out of order by this much */
 #define ACCOUNT_EXP_MAX 12                 /* as of instruments */
+#define LOST_ANSWERS 2                     /* not found so often in a row */
 #define DIFFERENCES_MAX ENGINE_QUERIES_MAX /* alarms of one END */
 
 /* ---- state of an account ----------------------------------------------------------------------------------------- */
@@ -230,6 +231,25 @@ static bool reconciled(const engine_t *e, uint32_t account)
     return done && !open;
 }
 
+/* An order that the venue showed once and does not find any more may have been filled or canceled without our hearing of
+ * it: it counts in the exposure, is asked about on, and a person has to look (152), for nothing may ever come. */
+static void judge_lost(engine_t *e, uint32_t account)
+{
+    account_state_t *a   = &e->accounts[account];
+    const bool       was = a->unreconciled & UNRECONCILED_LOST;
+    if (was == (a->lost > 0)) {
+        return;
+    }
+    a->unreconciled ^= UNRECONCILED_LOST;
+    tell_unreconciled(e, account);
+    if (!was) {
+        emit_alarm(e, (alarm_t){.kind       = ALARM_ACCOUNT_UNRECONCILED,
+                                .code       = RISK_UNRECONCILED,
+                                .account_id = account,
+                                .observed   = a->lost});
+    }
+}
+
 /* Count the orders of each account whose state is not known, ask about them again (again: those asked long enough ago),
  * and lift 151 from accounts that have none and whose venues have answered. */
 static void recovering_judge(engine_t *e, bool again)
@@ -237,6 +257,7 @@ static void recovering_judge(engine_t *e, bool again)
     bool waits = false;
     for (uint32_t account = 1; account <= e->s->account_count; account++) {
         e->accounts[account].waiting = 0;
+        e->accounts[account].lost    = 0;
     }
     for (uint32_t row = e->s->orders_wait ? order_first(e->orders) : ORDER_NONE; row != ORDER_NONE;
          row          = order_next(e->orders, row)) {
@@ -246,6 +267,7 @@ static void recovering_judge(engine_t *e, bool again)
         }
         waits = true;
         e->accounts[o->account_id].waiting++;
+        e->accounts[o->account_id].lost += (o->flags & ORDER_ACKED) && o->not_found >= LOST_ANSWERS;
         if (again && !(o->flags & ORDER_ASK) && venue_state(e, venue_of(e, o->instrument_id)).link_up &&
             (o->asked_mono_ns == 0 || e->now.mono_ns - o->asked_mono_ns >= ASK_AGAIN_NS)) {
             order_ask(e->orders, row);
@@ -255,7 +277,8 @@ static void recovering_judge(engine_t *e, bool again)
     e->s->orders_wait = waits;
     for (uint32_t account = 1; account <= e->s->account_count; account++) {
         account_state_t *a = &e->accounts[account];
-        if (a->recovering && a->waiting == 0 && reconciled(e, account)) {
+        judge_lost(e, account);
+        if (a->recovering && a->waiting == a->lost && reconciled(e, account)) {
             a->recovering = 0;
             tell_recovering(e, account);
         }

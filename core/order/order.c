@@ -787,6 +787,8 @@ static void apply_status(order_t *o, const exec_report_t *rep, order_effect_t *e
         o->not_found++;
         if (o->not_found >= 2 && !(o->flags & ORDER_ACKED)) {
             order_close(o, ORD_STATUS_REJECTED);
+        } else {
+            o->flags |= ORDER_UNKNOWN; /* also one that we took for known */
         }
         return;
     case ORD_STATUS_FILLED:

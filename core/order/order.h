@@ -185,8 +185,8 @@ bool order_waits(const order_t *order);
  * asked for) CANCEL_REJECT, REPLACE_REJECT   the request is off, the order goes on TIMEOUT        UNKNOWN; still
  * counted in full ORDER_STATUS   the answer to a query, by ord_status: open or closed as it says; cum_qty is believed
  * (a gap without alarm: the fills are being fetched; CUM_BACKWARDS when a closed order has less than we booked); for an
- * UNKNOWN order it also settles the cancels and, if it names order_qty and px, replaces under way. NONE = not found:
- * changes nothing, but the second in a row for an order that the venue never showed closes it as REJECTED. The adapter
+ * UNKNOWN order it also settles the cancels and, if it names order_qty and px, replaces under way. NONE = not found: the
+ * order is UNKNOWN, and the second in a row for an order that the venue never showed closes it as REJECTED. The adapter
  * spaces queries by more than the venue's receive window A report of no order of ours, but TRADE and TRADE_CANCEL, is
  * ALIEN_ORDER; with ACCOUNT_UNRECONCILED when it may be working. An exec_type that is none of these changes nothing:
  * UNKNOWN_EXEC. Cost O(1), plus the list insert of order_open when a price changes */

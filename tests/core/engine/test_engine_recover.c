@@ -582,6 +582,29 @@ static void test_recover_order_that_never_arrived_is_given_up(void **state)
     assert_int_equal(code_of(w, 1), 0);
 }
 
+static void test_recover_order_that_the_venue_lost_is_for_a_person(void **state)
+{
+    world_t *w = *state;
+    orders(w, 1);
+    link_up(w, 1);
+    end(w, mass_id(w, 0), 1);
+    status(w, 1, ORD_STATUS_NONE, -1); /* it had it, and does not know it any more */
+    assert_int_equal(shown(w, 1), ORD_STATUS_UNKNOWN);
+    world_tick(w, 100 * MS);
+    assert_int_equal(code_of(w, 1), RISK_RECOVERING);
+    world_tick(w, 900 * MS);
+    assert_int_equal(world_out_count(w, MSG_ORDER_STATUS_REQUEST), 1);
+    status(w, 1, ORD_STATUS_NONE, -1);
+    world_tick(w, 100 * MS);
+    assert_int_equal(code_of(w, 1), RISK_UNRECONCILED);
+    assert_int_equal(shown(w, 1), ORD_STATUS_UNKNOWN); /* and counts */
+    world_tick(w, 900 * MS);
+    assert_int_equal(world_out_count(w, MSG_ORDER_STATUS_REQUEST), 1); /* asked on */
+    status(w, 1, ORD_STATUS_CANCELED, 0);
+    world_tick(w, 100 * MS);
+    assert_int_equal(code_of(w, 1), 0);
+}
+
 static void test_recover_settles_requests_that_were_lost(void **state)
 {
     world_t *w = *state;
@@ -1215,6 +1238,7 @@ int main(void)
         T(test_recover_asks_in_portions_and_once),
         T(test_recover_asks_about_unknown_orders_once_a_second),
         T(test_recover_order_that_never_arrived_is_given_up),
+        T(test_recover_order_that_the_venue_lost_is_for_a_person),
         T(test_recover_settles_requests_that_were_lost),
         T(test_recover_full_ring_takes_cancels_only),
         T(test_recover_full_ring_takes_no_questions),
