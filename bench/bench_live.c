@@ -141,7 +141,8 @@ static err_t instance(const bench_t *bench, const pace_t *pace, double *taken_p5
     return system(remove) == 0 ? err : err_set(ERR_IO, "live: %s stays behind", home);
 }
 
-/* Two processes that sleep on a futex each, a few milliseconds apart: there and back. */
+/* Two processes that sleep on a futex each, a few milliseconds apart: there and back. apart: on two CPUs; else wherever
+ * the scheduler likes them, which is one. */
 static void wake(_Atomic uint32_t *word, uint32_t value)
 {
     atomic_store(word, value);
@@ -155,7 +156,17 @@ static void await(_Atomic uint32_t *word, uint32_t value)
     }
 }
 
-static err_t two_hops(const bench_t *bench, bench_series_t *out)
+static void move(int from, bool away)
+{
+    cpu_set_t set;
+    memset(&set, 0xff, sizeof set);
+    if (away) {
+        CPU_CLR((size_t)from, &set);
+    }
+    sched_setaffinity(0, sizeof set, &set);
+}
+
+static err_t two_hops(const bench_t *bench, bool apart, bench_series_t *out)
 {
     void             *page  = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     _Atomic uint32_t *words = page;
@@ -163,13 +174,17 @@ static err_t two_hops(const bench_t *bench, bench_series_t *out)
     if (page == MAP_FAILED) {
         return err_set(ERR_LIMIT, "live: no page to share");
     }
-    cpu_set_t pinned, all;
+    cpu_set_t pinned;
     sched_getaffinity(0, sizeof pinned, &pinned);
-    memset(&all, 0xff, sizeof all);
-    sched_setaffinity(0, sizeof all, &all);
+    if (!apart) {
+        move(bench->cpu, false);
+    }
     const pid_t child = fork();
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (apart) {
+            move(bench->cpu, true);
+        }
         for (uint32_t i = 1; i <= count; i++) {
             await(&words[0], i);
             wake(&words[32], i);
@@ -196,7 +211,7 @@ err_t bench_live(bench_t *bench)
     const int      seconds = bench->samples && bench->samples < 100000 ? 2 : 10;
     const pace_t   paces[] = {{.name = "20000/s", .rate = "20000", .seconds = seconds},
                               {.name = "200/s", .rate = "200", .seconds = seconds * 3}};
-    bench_series_t hops    = {0};
+    bench_series_t hops[2] = {{0}, {0}};
     double         taken = 0, other = 0;
     err_t          err    = instance(bench, &paces[0], &other);
     const char    *shared = getenv("HWAL_SHARED");
@@ -207,18 +222,26 @@ err_t bench_live(bench_t *bench)
     } else if (!err) {
         bench_note(bench, "SKIP capture: no %s", file);
     }
-    err = err ? err : two_hops(bench, &hops);
-    if (!err) {
-        bench_report(bench,
-                     &(bench_result_t){
-                         .name = "two futex hops", .unit = "ns", .regime = "unpinned", .series = &hops, .peer = true});
-        err = instance(bench, &paces[1], &taken);
+    for (int apart = 0; !err && apart < 2; apart++) {
+        err = two_hops(bench, apart, &hops[apart]);
+        if (!err) {
+            bench_report(bench, &(bench_result_t){.name   = apart ? "two futex hops, apart" : "two futex hops",
+                                                  .unit   = "ns",
+                                                  .regime = apart ? "two CPUs" : "unpinned",
+                                                  .series = &hops[apart],
+                                                  .peer   = true});
+        }
     }
+    err = err ? err : instance(bench, &paces[1], &taken);
     if (!err) {
-        const double wake_p50 = bench_percentile(&hops, 0.5);
-        bench_note(bench, "idle to order: p50 %.1f us, %.2fx of the two hops of a futex (%.1f us)", taken / 1e3,
-                   wake_p50 > 0 ? taken / wake_p50 : 0, wake_p50 / 1e3);
+        const double near = bench_percentile(&hops[0], 0.5), far = bench_percentile(&hops[1], 0.5);
+        bench_note(
+            bench,
+            "idle to order: p50 %.1f us; two hops of a futex from CPU to CPU %.1f us: %.2fx; wherever the scheduler "
+            "puts them %.1f us: %.2fx",
+            taken / 1e3, far / 1e3, far > 0 ? taken / far : 0, near / 1e3, near > 0 ? taken / near : 0);
     }
-    bench_free(&hops);
+    bench_free(&hops[0]);
+    bench_free(&hops[1]);
     return err;
 }

@@ -5,8 +5,7 @@
 
 #define HOUSEKEEP_NS (100 * NS_PER_MS)
 #define SPIN_TURNS 64u
-#define LINGER_NS (100 * NS_PER_US) /* after work: an answer may come sooner than a sleep and a wake take */
-#define STUCK_NS (200 * NS_PER_US)  /* there is work, but no room for it */
+#define STUCK_NS (200 * NS_PER_US) /* there is work, but no room for it */
 
 static void news(sim_t *sim, int64_t mono_ns)
 {
@@ -20,11 +19,11 @@ static void news(sim_t *sim, int64_t mono_ns)
 }
 
 /* Until something comes. What is in the ring although the turn did nothing has no room on; what came since has. */
-static bool rest(sim_t *sim, bool lingers, int64_t mono_ns)
+static bool rest(sim_t *sim, uint32_t work, int64_t mono_ns)
 {
-    const bool stuck = !lingers && sim_more(sim);
+    const bool stuck = work == 0 && sim_more(sim);
     role_arm(sim->ctx);
-    const bool    busy   = sim->ctx->config->run.wait == WAIT_SPIN || lingers || (!stuck && sim_more(sim));
+    const bool    busy   = sim->ctx->config->run.wait == WAIT_SPIN || work > 0 || (!stuck && sim_more(sim));
     const int64_t idle   = stuck ? STUCK_NS : sim_sleep_ns(sim, mono_ns);
     const short   in     = sim_reads(sim) ? POLLIN : 0;
     const short   out    = sim->link.out_at < sim->link.out_end ? POLLOUT : 0;
@@ -35,8 +34,8 @@ static bool rest(sim_t *sim, bool lingers, int64_t mono_ns)
 int sim_main(role_ctx_t *ctx)
 {
     static sim_t sim;
-    int64_t      housekeep_mono_ns = 0, worked_mono_ns = 0;
-    uint32_t     turns = 0;
+    int64_t      housekeep_mono_ns = 0;
+    uint32_t     turns             = 0;
     if (sim_open(&sim, ctx, ctx->instance_dir) != ERR_OK) {
         return role_fail(ctx, err_msg());
     }
@@ -55,13 +54,11 @@ int sim_main(role_ctx_t *ctx)
             role_housekeep(ctx, mono_ns);
             housekeep_mono_ns = mono_ns + HOUSEKEEP_NS;
         }
-        worked_mono_ns     = work > 0 ? mono_ns : worked_mono_ns;
-        const bool lingers = mono_ns - worked_mono_ns < LINGER_NS;
-        if (lingers && ++turns % SPIN_TURNS != 0) { /* more is likely */
+        if (work > 0 && ++turns % SPIN_TURNS != 0) { /* more is likely: look without a system call */
             mono_ns = role_mono_ns();
             continue;
         }
-        if (rest(&sim, lingers, mono_ns)) {
+        if (rest(&sim, work, mono_ns)) {
             housekeep_mono_ns = 0;
         }
         mono_ns = role_mono_ns();
