@@ -19,35 +19,9 @@
 
 #include "core/engine/engine_view.h"
 #include "ipc/message.h"
+#include "tests/lib/allocations.h"
 #include "tests/lib/house.h"
 #include "tools/verify.h"
-
-static volatile bool   counting;
-static volatile size_t allocations;
-
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define CAN_COUNT 1
-void *__libc_malloc(size_t bytes);
-void *__libc_calloc(size_t count, size_t bytes);
-void *__libc_realloc(void *old, size_t bytes);
-void *malloc(size_t bytes)
-{
-    allocations += counting;
-    return __libc_malloc(bytes);
-}
-void *calloc(size_t count, size_t bytes)
-{
-    allocations += counting;
-    return __libc_calloc(count, bytes);
-}
-void *realloc(void *old, size_t bytes)
-{
-    allocations += counting;
-    return __libc_realloc(old, bytes);
-}
-#else
-#define CAN_COUNT 0
-#endif
 
 static uint64_t counted(const house_t *h, counter_t counter)
 {
@@ -200,30 +174,31 @@ static void test_verify_names_the_first_difference_of_an_edited_journal(void **s
 static void test_engine_allocates_nothing_in_a_turn(void **state)
 {
     (void)state;
-    if (!CAN_COUNT) {
+    if (!allocations_counted()) {
         printf("SKIP allocations are not counted under sanitizers\n");
         skip();
     }
     house_t       *h     = trading(3);
     const uint32_t taken = h->taken_count;
-    allocations          = 0;
+    allocations_zero();
     for (int i = 0; i < 5000; i++) {
         house_market(h, 1);
         h->e->loop.mono_offset_ns += NS_PER_MS; /* strategies wait by engine time */
-        counting = true;
+        allocations_watch(true);
         house_turn(h);
-        counting = false;
+        allocations_watch(false);
         house_venue(h);
         if (i % 64 == 0) {
             house_journal(h);
         }
     }
-    assert_int_equal(allocations, 0);
+    assert_int_equal(allocations_count(), 0);
     assert_true(h->taken_count > taken);
-    counting = true; /* the hook itself works */
-    free(malloc(1));
-    counting = false;
-    assert_int_equal(allocations, 1);
+    allocations_watch(true);          /* the hook itself works */
+    void *volatile block = malloc(1); /* volatile: else a compiler may leave both calls out */
+    free(block);
+    allocations_watch(false);
+    assert_int_equal(allocations_count(), 1);
     house_close(h);
 }
 

@@ -15,36 +15,10 @@
 
 #include "adapters/capture/capture.h"
 #include "adapters/venue.h"
+#include "tests/lib/allocations.h"
 #include "tools/offline.h"
 
 #define START_NS 1700000000000000000LL
-
-static volatile bool   counting;
-static volatile size_t allocations;
-
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define CAN_COUNT 1
-void *__libc_malloc(size_t bytes);
-void *__libc_calloc(size_t count, size_t bytes);
-void *__libc_realloc(void *old, size_t bytes);
-void *malloc(size_t bytes)
-{
-    allocations += counting;
-    return __libc_malloc(bytes);
-}
-void *calloc(size_t count, size_t bytes)
-{
-    allocations += counting;
-    return __libc_calloc(count, bytes);
-}
-void *realloc(void *old, size_t bytes)
-{
-    allocations += counting;
-    return __libc_realloc(old, bytes);
-}
-#else
-#define CAN_COUNT 0
-#endif
 
 static config_t *config_of(void)
 {
@@ -75,15 +49,15 @@ static outcome_t generate(uint64_t seed)
     config_t        *config = config_of();
     const flow_cfg_t cfg    = market(seed);
     assert_int_equal(offline_open(&run, config, NULL, 0, NULL, 0, &cfg), ERR_OK);
-    allocations     = 0;
-    counting        = true;
+    allocations_zero();
+    allocations_watch(true);
     const err_t err = offline_generate(&run, START_NS + 3 * NS_PER_S);
-    counting        = false;
+    allocations_watch(false);
     assert_int_equal(err, ERR_OK);
     assert_int_equal(offline_end(&run), ERR_OK);
     assert_true(delay_due_ns(run.delay) > run.now_ns); /* what was due has arrived */
     const outcome_t outcome = {engine_state_hash(run.engine), engine_output_hash(run.engine), run.counts.orders,
-                               run.counts.fills, allocations};
+                               run.counts.fills, allocations_count()};
     offline_close(&run);
     config_free(config);
     return outcome;
@@ -92,18 +66,18 @@ static outcome_t generate(uint64_t seed)
 static void test_offline_allocates_nothing_on_a_generated_market(void **state)
 {
     (void)state;
-    if (!CAN_COUNT) {
+    if (!allocations_counted()) {
         skip();
     }
     const outcome_t a = generate(1);
     assert_true(a.orders > 0);
     assert_true(a.fills > 0);
     assert_int_equal(a.allocations, 0);
-    counting             = true;      /* the hook itself works */
+    allocations_watch(true);          /* the hook itself works */
     void *volatile block = malloc(1); /* volatile: else a compiler may leave both calls out */
     free(block);
-    counting = false;
-    assert_int_equal(allocations, 1);
+    allocations_watch(false);
+    assert_int_equal(allocations_count(), 1);
 }
 
 static void test_offline_same_seed_same_hashes(void **state)
@@ -142,9 +116,9 @@ static void test_offline_allocates_nothing_from_captured_line_to_order(void **st
     char              path[4096];
     const char       *shared = getenv("HWAL_SHARED");
     snprintf(path, sizeof path, "%s/data/binance/usdm_ethusdt_20240808.gz", shared ? shared : "../shared");
-    if (!CAN_COUNT || access(path, R_OK) != 0) {
-        printf("SKIP %s\n", CAN_COUNT ? "captured line to order: no recorded data (set HWAL_SHARED)"
-                                      : "allocations are not counted under sanitizers");
+    if (!allocations_counted() || access(path, R_OK) != 0) {
+        printf("SKIP %s\n", allocations_counted() ? "captured line to order: no recorded data (set HWAL_SHARED)"
+                                                  : "allocations are not counted under sanitizers");
         skip();
     }
     const instrument_def_t def  = {.instrument_id = 1,
@@ -175,18 +149,18 @@ static void test_offline_allocates_nothing_from_captured_line_to_order(void **st
     capture_t     *cap;
     capture_line_t line;
     assert_int_equal(capture_open(cap_mem, files, 1, &cap), ERR_OK);
-    allocations = 0;
+    allocations_zero();
     for (int n = 0; n < 40000 && capture_next(cap, &line) == ERR_OK; n++) {
-        counting               = true;
+        allocations_watch(true);
         err_t            err   = offline_begin(&r.run, line.ts_recv_ns);
         const md_frame_t frame = {
             .text = line.text, .len = line.len, .ts_recv_ns = line.ts_recv_ns, .instrument_id = 1};
-        err      = err ? err : venue->decode(codec, &frame);
-        counting = false;
+        err = err ? err : venue->decode(codec, &frame);
+        allocations_watch(false);
         assert_int_equal(err, ERR_OK);
         assert_int_equal(r.err, ERR_OK);
     }
-    assert_int_equal(allocations, 0);
+    assert_int_equal(allocations_count(), 0);
     assert_true(r.run.counts.orders > 0);
     assert_true(r.run.counts.fills > 0);
     capture_close(cap);
