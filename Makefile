@@ -43,14 +43,14 @@ LDLIBS   := -lcyaml -lyaml -ljansson -lisal -lxxhash -luring -lseccomp -lcrypto 
 SRC      := $(wildcard core/*/*.c ipc/*.c adapters/*/*.c adapters/venues/*/*.c tools/*.c bench/*.c)
 LIB_SRC  := $(filter-out tools/main.c,$(SRC))
 ifeq ($(PROFILE),tsan) # threads meet in ipc alone: its tests need no more
-LIB_SRC  := $(wildcard core/types/*.c core/ref/*.c ipc/*.c)
+LIB_SRC  := $(wildcard core/types/*.c core/ref/*.c ipc/*.c) core/risk/risk_code.c
 endif
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o) $(B)/gen/hwal_fbs.o
 LIB      := $(B)/libhwal_all.a
 HWAL     := $(B)/hwal
 
 UNIT_SRC := $(wildcard tests/core/*/test_*.c tests/ipc/test_*.c tests/adapters/*/test_*.c \
-                       tests/adapters/*/*/test_*.c tests/tools/test_*.c)
+                       tests/adapters/*/*/test_*.c tests/tools/test_*.c tests/faults/test_*.c)
 UNIT     := $(UNIT_SRC:%.c=$(B)/%)
 VEC_SRC  := $(wildcard tests/vectors/vec_*.c)
 VEC      := $(VEC_SRC:%.c=$(B)/%)
@@ -59,8 +59,8 @@ TEST_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 TEST_LIB := $(B)/libtests.a
 
 .PHONY: all run check test vectors soak soak-seeds fuzz-run always tidy bench deps deps-bench asan ubsan tsan fuzz lint format clean help unit \
-        vectors-bin hwal-bin tests-bin
-all: hwal-bin
+        vectors-bin hwal-bin tests-bin lib install uninstall bench-peers
+all: hwal-bin lib
 hwal-bin: $(HWAL)
 tests-bin: $(UNIT) $(VEC)
 
@@ -97,7 +97,84 @@ $(HWAL): $(B)/tools/main.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(B)/tests/%: $(B)/tests/%.o $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+# ---- libhwal: ipc/hwal.h for programs of others ------------------------------------------------------------------------
+# Shared and static from the same position-independent objects; the linker takes what hwal*.c reach and no more. Only what
+# the header marks HWAL_API can be seen of either.
+PIC     := $(B)/pic
+PIC_SRC := $(wildcard core/types/*.c core/ref/*.c ipc/*.c) core/risk/risk_code.c
+PIC_API := $(PIC)/ipc/hwal.o $(PIC)/ipc/hwal_lane.o
+PIC_OBJ := $(filter-out $(PIC_API),$(PIC_SRC:%.c=$(PIC)/%.o)) $(PIC)/gen/hwal_fbs.o
+lib: $(B)/libhwal.so $(B)/libhwal.a ## libhwal, shared and static
+$(PIC)/ipc/version.o: CPPFLAGS += -DHWAL_BUILD_ID='"$(BUILD_ID)"' -DHWAL_PROFILE='"$(PROFILE)"'
+$(PIC)/ipc/version.o: $(B)/build-id
+$(PIC)/gen/hwal_fbs.o: $(GEN)/hwal_fbs.c $(GEN)/hwal_fbs.h
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -MMD -MP -c $< -o $@
+$(PIC)/%.o: %.c Makefile | $(GEN)/hwal_fbs.h
+	@$(if $(filter 1,$(V)),,echo "  CC    pic $<")
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -MMD -MP -c $< -o $@
+$(PIC)/libpic.a: $(PIC_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(B)/libhwal.so.1: $(PIC_API) $(PIC)/libpic.a ipc/libhwal.map
+	@$(if $(filter 1,$(V)),,echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libhwal.so.1 -Wl,--version-script=ipc/libhwal.map -Wl,-z,defs -o $@ \
+	    $(PIC_API) $(PIC)/libpic.a
+$(B)/libhwal.so: $(B)/libhwal.so.1
+	$(Q)ln -sf libhwal.so.1 $@
+$(B)/libhwal.a: $(PIC_API) $(PIC)/libpic.a
+	$(Q)ld -r -o $(PIC)/libhwal.o $^ && objcopy --localize-hidden $(PIC)/libhwal.o
+	$(Q)rm -f $@ && ar rcs $@ $(PIC)/libhwal.o
+
+PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
+MANDIR  ?= $(PREFIX)/share/man
+MAN3    := $(wildcard docs/man/*.3)
+MAN3_NM := sed -n '/^.Sh NAME/,/^.Nd/s/^.Nm \([a-z_]*\).*/\1/p'
+VERSION := $(shell sed -n 's/^.define HWAL_VERSION "\(.*\)"/\1/p' ipc/version.h)
+install: hwal-bin lib ## PREFIX (/usr/local), DESTDIR: command, library, headers, schema, manuals, completion
+	install -D -m 755 $(HWAL) $(DESTDIR)$(PREFIX)/bin/hwal
+	install -D -m 644 $(B)/libhwal.so.1 $(DESTDIR)$(LIBDIR)/libhwal.so.1
+	ln -sf libhwal.so.1 $(DESTDIR)$(LIBDIR)/libhwal.so
+	install -D -m 644 $(B)/libhwal.a $(DESTDIR)$(LIBDIR)/libhwal.a
+	install -D -m 644 ipc/hwal.h $(DESTDIR)$(PREFIX)/include/hwal/hwal.h
+	install -D -m 644 core/types/msg.h $(DESTDIR)$(PREFIX)/include/hwal/msg.h
+	install -D -m 644 ipc/schema/hwal.fbs $(DESTDIR)$(PREFIX)/share/hwal/hwal.fbs
+	install -D -m 644 docs/hwal.1 $(DESTDIR)$(MANDIR)/man1/hwal.1
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man3 $(MAN3)
+	$(Q)cd $(DESTDIR)$(MANDIR)/man3 && for page in $(notdir $(MAN3)); do for name in $$($(MAN3_NM) $$page); do \
+	    [ $$name.3 = $$page ] || echo ".so man3/$$page" >$$name.3; done; done # each function is found by its own name
+	install -D -m 644 docs/hwal.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hwal
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' docs/hwal.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/hwal.pc
+uninstall: ## what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/hwal $(DESTDIR)$(LIBDIR)/libhwal.so.1 $(DESTDIR)$(LIBDIR)/libhwal.so \
+	    $(DESTDIR)$(LIBDIR)/libhwal.a $(DESTDIR)$(LIBDIR)/pkgconfig/hwal.pc $(DESTDIR)$(PREFIX)/include/hwal/hwal.h \
+	    $(DESTDIR)$(PREFIX)/include/hwal/msg.h $(DESTDIR)$(PREFIX)/share/hwal/hwal.fbs $(DESTDIR)$(MANDIR)/man1/hwal.1 \
+	    $(patsubst %,$(DESTDIR)$(MANDIR)/man3/%.3,$(shell $(MAN3_NM) $(MAN3))) \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hwal
+	rmdir $(DESTDIR)$(PREFIX)/include/hwal $(DESTDIR)$(PREFIX)/share/hwal 2>/dev/null || true
+
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# ---- peers of the benchmarks: other people's queues, in an object that hwal opens when it is there and never links -------
+PEERS    := $(B)/hwal-peers.so
+PEER_SRC := bench/peers/peers.c \
+            $(if $(wildcard /usr/include/ck_ring.h),bench/peers/ck.c) \
+            $(if $(wildcard /usr/include/dpdk/rte_ring.h),bench/peers/rte.c) \
+            $(if $(wildcard /usr/include/boost/lockfree/spsc_queue.hpp),bench/peers/boost.cc) \
+            $(if $(wildcard /usr/include/iceoryx/*/iceoryx_binding_c/api.h),bench/peers/iceoryx.c)
+PEER_OBJ := $(addsuffix .o,$(basename $(PEER_SRC:%=$(B)/%)))
+PEER_FLAGS := -O3 -g -march=$(ARCH) -fPIC -Wall -Wextra -Werror -I. -D_GNU_SOURCE
+$(B)/bench/peers/rte.o: PEER_FLAGS += -isystem /usr/include/dpdk -isystem /usr/include/x86_64-linux-gnu/dpdk -include rte_config.h
+$(B)/bench/peers/iceoryx.o: PEER_FLAGS += $(addprefix -isystem ,$(wildcard /usr/include/iceoryx/*))
+$(B)/bench/peers/%.o: bench/peers/%.c bench/peers/peer.h Makefile
+	$(Q)mkdir -p $(@D) && gcc -std=gnu17 $(PEER_FLAGS) -c $< -o $@
+$(B)/bench/peers/%.o: bench/peers/%.cc bench/peers/peer.h Makefile
+	$(Q)mkdir -p $(@D) && g++ -std=gnu++20 $(PEER_FLAGS) -c $< -o $@
+$(PEERS): $(PEER_OBJ)
+	@$(if $(filter 1,$(V)),,echo "  LINK  $@ ($(filter-out peers,$(basename $(notdir $(PEER_SRC)))))")
+	$(Q)$(if $(filter %.cc,$(PEER_SRC)),g++,gcc) -shared -Wl,--as-needed -o $@ $^ \
+	    $(if $(filter %/rte.c,$(PEER_SRC)),-lrte_ring -lrte_eal) \
+	    $(if $(filter %/iceoryx.c,$(PEER_SRC)),-liceoryx_binding_c -liceoryx_posh -liceoryx_hoofs)
 
 # ---- wishes -----------------------------------------------------------------------------------------------------------
 run: ## install what is missing, build, run the demonstration
@@ -123,8 +200,9 @@ soak: ## long property runs, then every seed for SOAK_SECONDS (default 1800)
 soak-seeds: $(UNIT)
 	@tests/stage seeds $(UNIT)
 
-bench: $(HWAL) ## all benchmarks, small
+bench: $(HWAL) bench-peers ## all benchmarks, small
 	$(HWAL) bench
+bench-peers: $(PEERS) ## peers to compare with, those whose packages are there (make deps-bench)
 
 deps: ## Debian packages that the project needs (root or sudo)
 	@tools/deps install test

@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/utsname.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/types/decimal.h"
 #include "ipc/version.h"
@@ -16,7 +18,7 @@
 static const bench_suite_t suites[] = {
     {"book", "L2 book: a level update with best bid and offer read, against a bare flat array; top-20", bench_book},
     {"risk", "risk gate: the whole chain of checks with reservation", bench_risk},
-    {"ipc", "rings between two processes; a live instance: market data received to order taken, busy and idle",
+    {"ipc", "shared memory: rings between processes beside their peers, readers, lanes, attaching, a live instance",
      bench_ipc},
     {"path", "captured line to order in the caller's buffer, everything on", bench_path},
 };
@@ -116,7 +118,7 @@ void bench_report(const bench_t *bench, const bench_result_t *result)
         printf("],\"peer\":%s,\"regime\":\"%s\",\"bytes\":%u,\"checksum\":\"%016llx\"}\n",
                result->peer ? "true" : "false", result->regime, result->bytes, (unsigned long long)result->checksum);
     } else {
-        printf("  %-22s %-6s %9llu %8.2f %8.2f %8.2f %10.2f %8.2f %6u %-7s %016llx %s", result->name, result->unit,
+        printf("  %-27s %-6s %9llu %8.2f %8.2f %8.2f %10.2f %8.2f %6u %-7s %016llx %s", result->name, result->unit,
                (unsigned long long)n, p50, p99, p999, max, mean, result->bytes, result->regime,
                (unsigned long long)result->checksum, result->peer ? "[peer] " : "");
         print_on(result, "", ", ");
@@ -137,6 +139,53 @@ void bench_note(const bench_t *bench, const char *fmt, ...)
     vprintf(fmt, args);
     printf("\n");
     va_end(args);
+}
+
+void bench_bar(const bench_t *bench, bool at_least, double figure, double limit, const char *unit, const char *fmt, ...)
+{
+    if (bench->bars->count == BENCH_BARS_MAX) {
+        return;
+    }
+    bench_bar_t *bar = &bench->bars->bar[bench->bars->count++];
+    *bar             = (bench_bar_t){.figure = figure, .limit = limit, .at_least = at_least, .unit = unit};
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(bar->name, sizeof bar->name, fmt, args);
+    va_end(args);
+}
+
+bool bench_over(const bench_t *bench, uint64_t began_ticks, double seconds)
+{
+    return bench->samples == 0 && (double)(bench_begin() - began_ticks) * bench->ns_per_tick > seconds * 1e9;
+}
+
+static void print_bars(const bench_t *bench)
+{
+    unsigned met = 0;
+    if (bench->json || bench->bars->count == 0) {
+        return;
+    }
+    printf("\n  %-47s %10s   %-9s %10s\n", "bar", "figure", "", "limit");
+    for (uint32_t i = 0; i < bench->bars->count; i++) {
+        const bench_bar_t *bar  = &bench->bars->bar[i];
+        const bool         good = bar->at_least ? bar->figure >= bar->limit : bar->figure <= bar->limit;
+        met += good;
+        printf("  %-47s %10.3f   %-9s %10.3f %-7s %s\n", bar->name, bar->figure, bar->at_least ? "at least" : "at most",
+               bar->limit, bar->unit, good ? "met" : "MISSED");
+    }
+    printf("  %u of %u met\n", met, bench->bars->count);
+}
+
+void bench_progress(const char *what, uint64_t done, uint64_t of)
+{
+    if (!isatty(STDERR_FILENO)) {
+        return;
+    }
+    if (what == NULL) {
+        fprintf(stderr, "\r\033[K");
+    } else {
+        fprintf(stderr, "\r\033[K%s: %llu of %llu", what, (unsigned long long)done, (unsigned long long)of);
+    }
 }
 
 /* The first line of a file that begins with key, after the colon; or the first line at all when key is "". */
@@ -198,7 +247,7 @@ static void print_header(const bench_t *bench)
            1 / bench->ns_per_tick, (double)bench->pair_ticks * bench->ns_per_tick);
     printf("placement CPU %d; seed %llu; a shared or virtual machine moves all of this by tens of percent\n\n",
            bench->cpu, (unsigned long long)bench->seed);
-    printf("  %-22s %-6s %9s %8s %8s %8s %10s %8s %6s %-7s %-16s %s\n", "name", "unit", "n", "p50", "p99", "p99.9",
+    printf("  %-27s %-6s %9s %8s %8s %8s %10s %8s %6s %-7s %-16s %s\n", "name", "unit", "n", "p50", "p99", "p99.9",
            "max", "mean", "bytes", "regime", "checksum", "on");
 }
 
@@ -252,17 +301,21 @@ static void print_list(FILE *out)
     for (size_t i = 0; i < SUITE_COUNT; i++) {
         fprintf(out, "  %-10s %s\n", suites[i].name, suites[i].help);
     }
+    for (unsigned i = 0; i < bench_ipc_part_count; i++) {
+        fprintf(out, "    --only %-12s of ipc: %s\n", bench_ipc_parts[i].name, bench_ipc_parts[i].help);
+    }
 }
 
 static void print_help(FILE *out)
 {
-    fprintf(out, "usage: hwal bench [--json] [--samples N] [--cpu N] [--seed N] [SUITE...]\n"
+    fprintf(out, "usage: hwal bench [--json] [--samples N] [--cpu N] [--seed N] [--only PART] [SUITE...]\n"
                  "       hwal bench --list | --help\n\n"
                  "Runs the suites named, or all; small by default. p50, p99, p99.9, max and mean of each.\n\n"
                  "  --json       one JSON object a line\n"
                  "  --samples N  operations a round (default: small)\n"
                  "  --cpu N      pin to this CPU (default: the last one allowed)\n"
-                 "  --seed N     of the generated workloads (default 1)\n\n"
+                 "  --seed N     of the generated workloads (default 1)\n"
+                 "  --only PART  one part of the suite ipc\n\n"
                  "suites:\n");
     print_list(out);
     fprintf(out, "\nexamples:\n  hwal bench book\n  hwal bench --json --samples 5000000 book | jq .p50\n");
@@ -279,17 +332,25 @@ static bool parse_number(const char *option, const char *text, int64_t max, uint
     return true;
 }
 
+static bool part_known(const char *name)
+{
+    for (unsigned i = 0; i < bench_ipc_part_count; i++) {
+        if (strcmp(bench_ipc_parts[i].name, name) == 0) {
+            return true;
+        }
+    }
+    fprintf(stderr, "bench: --only is '%s', which is no part of ipc\n", name);
+    return false;
+}
+
 /* -1 = go on and run; else the exit code. */
 static int parse_options(bench_t *bench, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'},
-        {"list", no_argument, NULL, 'l'},
-        {"help", no_argument, NULL, 'h'},
-        {"samples", required_argument, NULL, 's'},
-        {"cpu", required_argument, NULL, 'c'},
-        {"seed", required_argument, NULL, 'r'},
-        {NULL, 0, NULL, 0},
+        {"json", no_argument, NULL, 'j'},       {"list", no_argument, NULL, 'l'},
+        {"help", no_argument, NULL, 'h'},       {"samples", required_argument, NULL, 's'},
+        {"cpu", required_argument, NULL, 'c'},  {"seed", required_argument, NULL, 'r'},
+        {"only", required_argument, NULL, 'o'}, {NULL, 0, NULL, 0},
     };
     uint64_t cpu = 0;
     optind       = 0; /* 0 and not 1: makes glibc forget an earlier command line of this process */
@@ -300,6 +361,10 @@ static int parse_options(bench_t *bench, int argc, char **argv)
         case 'l': print_list(stdout); return 0;
         case 'h': print_help(stdout); return 0;
         case 's': good = parse_number("samples", optarg, 100000000, &bench->samples); break;
+        case 'o':
+            bench->only = optarg;
+            good        = part_known(optarg);
+            break;
         case 'r': good = parse_number("seed", optarg, INT64_MAX, &bench->seed); break;
         case 'c':
             good       = parse_number("cpu", optarg, CPU_SETSIZE - 1, &cpu);
@@ -361,6 +426,11 @@ int bench_main(int argc, char **argv)
     if (!bench.json) {
         print_header(&bench);
     }
+    bench.bars = mmap(NULL, sizeof *bench.bars, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (bench.bars == MAP_FAILED) {
+        fprintf(stderr, "bench: no page to share: %s\n", strerror(errno));
+        return 1;
+    }
     bool good = true;
     for (size_t i = 0; first == argc && i < SUITE_COUNT; i++) {
         good = run_suite(&bench, &suites[i]) && good;
@@ -368,5 +438,7 @@ int bench_main(int argc, char **argv)
     for (int i = first; i < argc; i++) {
         good = run_suite(&bench, suite_find(argv[i])) && good;
     }
+    print_bars(&bench);
+    munmap(bench.bars, sizeof *bench.bars);
     return good ? 0 : 1;
 }

@@ -25,14 +25,32 @@
 
 #define BENCH_ON_MAX 6
 
-typedef struct bench {   /* what the command line asked for, and the calibrated clock */
-    uint64_t    samples; /* operations a round; 0 = the suite's own small default */
-    uint64_t    seed;
-    int         cpu; /* pinned to */
-    bool        json;
-    const char *suite; /* running now */
-    double      ns_per_tick;
-    uint64_t    pair_ticks; /* of an empty bench_begin .. bench_end */
+#define BENCH_BARS_MAX 64
+#define BENCH_NAME_MAX 47
+
+typedef struct bench_bar { /* a figure that was promised, and what came out */
+    char        name[BENCH_NAME_MAX + 1];
+    double      figure, limit;
+    bool        at_least; /* else at most */
+    const char *unit;     /* static text */
+} bench_bar_t;
+
+typedef struct bench_bars { /* in memory that parts in processes of their own share */
+    uint32_t    count;
+    bench_bar_t bar[BENCH_BARS_MAX];
+} bench_bars_t;
+
+typedef struct bench {     /* what the command line asked for, and the calibrated clock */
+    uint64_t      samples; /* operations a round; 0 = the suite's own small default */
+    uint64_t      seed;
+    int           cpu; /* pinned to */
+    bool          json;
+    const char   *only;  /* one part of a suite; NULL = all */
+    const char   *suite; /* running now */
+    double        ns_per_tick;
+    uint64_t      pair_ticks; /* of an empty bench_begin .. bench_end */
+    bool          daemon;     /* the one that a peer needs is running */
+    bench_bars_t *bars;
 } bench_t;
 
 typedef struct bench_suite {
@@ -40,6 +58,13 @@ typedef struct bench_suite {
     const char *help;
     err_t (*run)(bench_t *bench); /* ERR_OK, or a sentence: the command ends with 1 */
 } bench_suite_t;
+
+typedef struct bench_part { /* of a suite with several questions */
+    const char *name;
+    const char *help;
+    err_t (*run)(bench_t *bench);
+    bool daemon; /* it compares with a peer that needs one */
+} bench_part_t;
 
 typedef struct bench_series { /* samples of one measurement */
     double  *value;
@@ -94,6 +119,16 @@ double bench_percentile(bench_series_t *series, double rank);
 void bench_report(const bench_t *bench, const bench_result_t *result);
 void bench_note(const bench_t *bench, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* bench_bar: a figure beside what it should be at most (or at_least): printed together at the end, met or missed.
+ * bench_progress: how far a long measurement is, on stderr when that is a terminal; NULL wipes it out. */
+void bench_bar(const bench_t *bench, bool at_least, double figure, double limit, const char *unit, const char *fmt, ...)
+    __attribute__((format(printf, 6, 7)));
+void bench_progress(const char *what, uint64_t done, uint64_t of);
+
+/* bench_over: has a measurement of default size that began at those ticks taken that long? A machine that others use
+ * too would make it much longer than it should be. With --samples it takes what it takes. */
+bool bench_over(const bench_t *bench, uint64_t began_ticks, double seconds);
+
 /* bench_random: splitmix64; the workloads of one seed are the same everywhere. */
 static inline uint64_t bench_random(uint64_t *state)
 {
@@ -108,4 +143,14 @@ err_t bench_book(bench_t *bench);
 err_t bench_risk(bench_t *bench);
 err_t bench_path(bench_t *bench);
 err_t bench_ipc(bench_t *bench);
-err_t bench_live(bench_t *bench); /* second half of ipc */
+
+/* parts of ipc, and their names: `hwal bench --only PART ipc` */
+extern const bench_part_t bench_ipc_parts[];
+extern const unsigned     bench_ipc_part_count;
+err_t                     bench_roundtrip(bench_t *bench);
+err_t                     bench_throughput(bench_t *bench);
+err_t                     bench_readers(bench_t *bench);
+err_t                     bench_small(bench_t *bench);
+err_t                     bench_lane(bench_t *bench);
+err_t                     bench_attach(bench_t *bench);
+err_t                     bench_live(bench_t *bench);

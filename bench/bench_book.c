@@ -354,16 +354,16 @@ static uint64_t run_book_feed(ground_t *g, uint64_t from, uint64_t *sum)
 
 /* ---- rounds ------------------------------------------------------------------------------------------------------ */
 
-typedef struct lane {
+typedef struct contender {
     const char    *name;
     runner_t       run;
     bool           peer;
     bench_series_t chunks; /* ns a level, all rounds */
     double         round_p50;
     uint64_t       sum;
-} lane_t;
+} contender_t;
 
-static err_t run_round(const bench_t *bench, ground_t *g, lane_t *lane)
+static err_t run_round(const bench_t *bench, ground_t *g, contender_t *lane)
 {
     flat_snapshot(g->flat);
     const err_t err = book_snapshot(g);
@@ -382,7 +382,7 @@ static err_t run_round(const bench_t *bench, ground_t *g, lane_t *lane)
                                                            : err_set(ERR_INTERNAL, "%s: the book broke", lane->name);
 }
 
-static err_t compare_pair(bench_t *bench, ground_t *g, const char *ratio_name, lane_t pair[2])
+static err_t compare_pair(bench_t *bench, ground_t *g, const char *ratio_name, contender_t pair[2])
 {
     bench_series_t ratio = {0};
     err_t          err   = ERR_OK;
@@ -503,13 +503,13 @@ static void note_mix(const bench_t *bench, const trace_t *trace, const mix_t *mi
 
 static err_t run_all(bench_t *bench, ground_t *g)
 {
-    lane_t one[2]  = {{.name = "apply-1", .run = run_book_one},
-                      {.name = "flat-bitmap", .run = run_flat_one, .peer = true}};
-    lane_t feed[2] = {{.name = "apply-feed", .run = run_book_feed},
-                      {.name = "flat-bitmap-feed", .run = run_flat_feed, .peer = true}};
-    err_t  err     = compare_pair(bench, g, "apply-1/flat", one);
-    err            = err != ERR_OK ? err : compare_pair(bench, g, "apply-feed/flat", feed);
-    err            = err != ERR_OK ? err : run_singles(bench, g);
+    contender_t one[2]  = {{.name = "apply-1", .run = run_book_one},
+                           {.name = "flat-bitmap", .run = run_flat_one, .peer = true}};
+    contender_t feed[2] = {{.name = "apply-feed", .run = run_book_feed},
+                           {.name = "flat-bitmap-feed", .run = run_flat_feed, .peer = true}};
+    err_t       err     = compare_pair(bench, g, "apply-1/flat", one);
+    err                 = err != ERR_OK ? err : compare_pair(bench, g, "apply-feed/flat", feed);
+    err                 = err != ERR_OK ? err : run_singles(bench, g);
     return err != ERR_OK ? err : run_top(bench, g);
 }
 

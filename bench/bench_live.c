@@ -1,14 +1,15 @@
-/* A whole live instance, measured from what its roles keep in shared memory: `hwal run` with the simulated venue, the
- * journal and every risk check: the generated market at the demonstration's pace, a recorded one as it was (its line read,
- * parsed and passed on by the capture adapter), and a nearly idle one, where each signal has to wake the engine and then
- * the adapter. Beside it in the same minute: a futex there and back, two hops, as
- * a blocking wake costs on this machine at this moment.
+/* A whole live instance, measured from what its roles keep in shared memory: `hwal run` with the simulated venue,
+ * the journal and every risk check: the generated market at the demonstration's pace, a recorded one as it was (its
+ * line read, parsed and passed on by the capture adapter), and a nearly idle one, where each signal has to wake the
+ * engine and then the adapter. Beside it in the same minute: a futex there and back, two hops, as a blocking wake
+ * costs on this machine at this moment.
  *
- *   event   one input in the engine: journaled, applied, published         decide  one that sent a request, until in ord
+ *   event   one input in the engine: journaled, applied, published
+ *   decide  one that sent a request, until it was in ord
  *   taken   from the receipt of the market data that gave the signal until the venue's adapter took the order
  *
- * All processes are adaptive and unpinned, as they come. Samples are the midpoints of the histograms' counters (three
- * digits). A machine with fewer cores than busy roles shows its scheduler too. */
+ * All processes are adaptive and unpinned, as they come. Samples are the midpoints of the histograms' counters
+ * (three digits). A machine with fewer cores than busy roles shows its scheduler too. */
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,12 +20,12 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench/bench.h"
+#include "bench/instance.h"
+#include "ipc/attach.h"
 #include "ipc/histogram.h"
-#include "tools/attach.h"
 
 typedef struct pace {
     const char *name; /* of its rows */
@@ -33,37 +34,21 @@ typedef struct pace {
     int         seconds;
 } pace_t;
 
-static void sleep_ms(int64_t ms)
-{
-    const struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    nanosleep(&t, NULL);
-}
-
-static bool running(const char *instance)
-{
-    static attach_t a;
-    if (attach_open(&a, instance, getuid()) != ERR_OK) {
-        return false;
-    }
-    const control_page_t *engine = attach_control(&a, ROLE_ENGINE), *sim = attach_control(&a, ROLE_SIM);
-    const bool runs = engine && sim && atomic_load(&engine->state) == ROLE_RUN && atomic_load(&sim->state) == ROLE_RUN;
-    attach_close(&a);
-    return runs;
-}
-
 static err_t copy_of(const attach_t *a, role_t role, const char *name, bench_series_t *out)
 {
-    size_t             bytes = 0;
-    const histogram_t *h     = segment_find(&a->role[role], name, SEGMENT_HISTOGRAM, &bytes);
-    if (!h || bytes < sizeof *h) {
-        return err_set(ERR_NOT_FOUND, "live: no histogram %s.%s", topology_role_name(role), name);
+    static histogram_copy_t copy;
+    const histogram_t      *h     = NULL;
+    size_t                  bytes = 0;
+    const void             *mem   = segment_find(&a->role[role], name, SEGMENT_HISTOGRAM, &bytes);
+    const err_t             err   = histogram_join(mem, bytes, &h);
+    if (err != ERR_OK) {
+        return err_wrap(err, "live: %s.%s", topology_role_name(role), name);
     }
+    histogram_copy(h, &copy);
     for (uint32_t i = 0; i < HISTOGRAM_COUNTERS; i++) {
-        const unsigned shift = i < 2048 ? 0 : (i - 2048) / 1024 + 1;
-        const uint64_t low   = i < 2048 ? i : (1024 + (i - 2048) % 1024ull) << shift;
-        const double   value =
-            i + 1 == HISTOGRAM_COUNTERS ? (double)h->max : (double)low + ((double)(1ull << shift) - 1) / 2;
-        for (uint64_t n = 0; n < h->counters[i]; n++) {
+        const double low = (double)histogram_lowest(i), high = (double)histogram_highest(i);
+        const double value = i + 1 == HISTOGRAM_COUNTERS ? (double)copy.max : (low + high) / 2;
+        for (uint64_t n = 0; n < copy.counter[i]; n++) {
             bench_add(out, value);
         }
     }
@@ -97,48 +82,25 @@ static err_t rows(const bench_t *bench, const attach_t *a, const pace_t *pace, d
 
 static err_t instance(const bench_t *bench, const pace_t *pace, double *taken_p50)
 {
-    static attach_t a;
-    char            name[32], home[] = "/tmp/hwal-bench-XXXXXX", seconds[8];
-    if (!mkdtemp(home)) {
-        return err_set(ERR_IO, "live: no directory in /tmp");
-    }
-    snprintf(name, sizeof name, "bench%d", (int)getpid());
+    static attach_t  a;
+    bench_instance_t instance;
+    char             seconds[8];
     snprintf(seconds, sizeof seconds, "%d", pace->seconds + 30);
-    const pid_t child = fork();
-    if (child == 0) {
-        cpu_set_t all;
-        memset(&all, 0xff, sizeof all);
-        sched_setaffinity(0, sizeof all, &all);
-        setenv("XDG_STATE_HOME", home, 1);
-        if (!freopen("/dev/null", "w", stdout)) {
-            _exit(1);
-        }
-        execl("/proc/self/exe", "hwal", "run", "--instance", name, "--new", "--seconds", seconds, "--quiet",
-              pace->file ? "--capture" : "--rate", pace->file ? pace->file : pace->rate, (char *)NULL);
-        _exit(127);
-    }
-    err_t err = child > 0 ? ERR_OK : err_set(ERR_LIMIT, "live: no second process");
-    for (int tries = 0; !err && !running(name); tries++) {
-        if (tries == 100 || waitpid(child, NULL, WNOHANG) == child) {
-            err = err_set(ERR_STATE, "live: the instance did not start");
-        }
-        sleep_ms(100);
-    }
+    err_t err = bench_instance_home(&instance);
+    err       = err ? err
+                    : bench_instance_start(&instance, (const char *const[BENCH_INSTANCE_ARGS]){
+                                                          "--seconds", seconds, pace->file ? "--capture" : "--rate",
+                                                    pace->file ? pace->file : pace->rate});
     if (!err) {
-        sleep_ms(pace->seconds * 1000ll);
-        err = attach_open(&a, name, getuid());
+        bench_sleep_ms(pace->seconds * 1000ll);
+        err = attach_open(&a, instance.name, getuid());
         if (!err) {
             err = rows(bench, &a, pace, taken_p50);
             attach_close(&a);
         }
     }
-    if (child > 0) {
-        kill(child, SIGTERM);
-        waitpid(child, NULL, 0);
-    }
-    char remove[64];
-    snprintf(remove, sizeof remove, "rm -rf %s", home);
-    return system(remove) == 0 ? err : err_set(ERR_IO, "live: %s stays behind", home);
+    const err_t stopped = bench_instance_stop(&instance);
+    return err ? err : stopped;
 }
 
 /* Two processes that sleep on a futex each, a few milliseconds apart: there and back. apart: on two CPUs; else wherever
@@ -192,7 +154,7 @@ static err_t two_hops(const bench_t *bench, bool apart, bench_series_t *out)
         _exit(0);
     }
     for (uint32_t i = 1; child > 0 && i <= count; i++) {
-        sleep_ms(3);
+        bench_sleep_ms(3);
         const uint64_t t0 = bench_begin();
         wake(&words[0], i);
         await(&words[32], i);
@@ -208,7 +170,7 @@ static err_t two_hops(const bench_t *bench, bool apart, bench_series_t *out)
 
 err_t bench_live(bench_t *bench)
 {
-    const int      seconds = bench->samples && bench->samples < 100000 ? 2 : 10;
+    const int      seconds = bench->samples && bench->samples < 100000 ? 2 : 5;
     const pace_t   paces[] = {{.name = "20000/s", .rate = "20000", .seconds = seconds},
                               {.name = "200/s", .rate = "200", .seconds = seconds * 3}};
     bench_series_t hops[2] = {{0}, {0}};

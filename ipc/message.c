@@ -126,6 +126,13 @@ err_t message_read(msg_type_t type, const void *buf, size_t len, msg_t *out)
     return err;
 }
 
+uint32_t message_bytes(msg_type_t type, uint32_t tail_count)
+{
+    const fbs_object_t *object = fbs_union_object(&hwal_message_names, (unsigned)type <= 255 ? (uint8_t)type : 0);
+    return object == NULL || object->hot == NULL ? 0
+                                                 : object->hot->fixed_bytes + tail_count * object->hot->tail_el_bytes;
+}
+
 static err_t write_book_update(const msg_t *msg, void *buf, size_t cap, size_t *len)
 {
     hwal_book_update_msg_slot_t slot;

@@ -61,6 +61,18 @@ uint32_t record_seal(void *buf, msg_type_t type, uint32_t message_len, uint64_t 
     return RECORD_PREFIX + message_len;
 }
 
+uint32_t record_size_prefix(void *buf, uint32_t len)
+{
+    assert(memcmp(buf, &constant, sizeof constant) == 0);
+    uint8_t       *at    = buf;
+    const uint32_t bytes = (len + 7) & ~7u;
+    memset(at + len, 0, bytes - len);
+    put_u32(at, bytes - 4);
+    put_u32(at + 4, TABLE_AT - 4);
+    memcpy(at + 8, constant.ident, sizeof constant.ident);
+    return bytes;
+}
+
 void record_head_set(void *buf, const record_head_t *head)
 {
     memcpy((uint8_t *)buf + HEAD_AT, head, sizeof *head);

@@ -42,6 +42,14 @@ void record_head_set(void *buf, const record_head_t *head);
 record_head_t record_head_get(const void *buf);
 uint64_t      record_sequence(const void *buf);
 
+/* record_size_prefix: the sealed record of len bytes in buf (room for len + 7) becomes one of a stream, in place: a
+ * size-prefixed FlatBuffer as every FlatBuffers library reads it (GetSizePrefixedRoot), identifier HWAL. Returns its bytes,
+ * the prefix and zeros at the end included: a multiple of 8, so that in a file of them everything lies aligned.
+ *
+ *   sealed    | root = 28 | HWAL      | 0    | vtable ...      the prefix takes the place of the four zeros, so nothing
+ *   stream    | size      | root = 24 | HWAL | vtable ...      behind it moves, and stays aligned as the format demands */
+uint32_t record_size_prefix(void *buf, uint32_t len);
+
 /* record_read: verify buf[0..len) as a Record and its message; *out points into it. ERR_PARSE, ERR_LIMIT with a
  * sentence. Reads any conforming Record buffer, also one that flatc wrote. */
 err_t record_read(const void *buf, size_t len, record_t *out);

@@ -35,7 +35,10 @@ typedef enum role_file_kind {
     ROLE_FILE_SNAPSHOT,     /* engine: read-only, the newest good one (header checked)                               */
     ROLE_FILE_SNAPSHOT_OUT, /* engine: where the snapshot of an orderly stop goes (renamed by the supervisor if good) */
     ROLE_FILE_LISTEN,       /* venue: listening UNIX socket */
-    ROLE_FILE_OLD_ENGINE    /* sim, engine: the engine's segment of the life before, read-only */
+    ROLE_FILE_OLD_ENGINE,   /* sim, engine: the engine's segment of the life before, read-only */
+    ROLE_FILE_LANE_CMD,     /* engine: the three of a lane (ipc/lane.h), in this order; number = lease << 8 | lane_id */
+    ROLE_FILE_LANE_RSP,
+    ROLE_FILE_LANE_LINK /* the connection: the kernel says who is at its other end (SO_PEERCRED) */
 } role_file_kind_t;
 
 typedef struct role_ctx {

@@ -123,6 +123,10 @@ void  segment_close(segment_t *seg); /* unmaps and closes; the file stays. Not o
  * when the segment was opened. */
 void *segment_find(const segment_t *seg, const char *name, segment_kind_t kind, size_t *bytes);
 
+/* segment_part: the same of another's segment, for objects without a join of their own (pages, cursors): NULL also when
+ * there is no segment, or the object is smaller than `bytes`: its table may be damaged since it was checked. */
+const void *segment_part(const segment_t *seg, const char *name, segment_kind_t kind, size_t bytes);
+
 /* segment_dir_path: "/dev/shm/hwal-<uid>/<instance>" into out. HWAL_SHM in the environment replaces /dev/shm (tests).
  * segment_dir_open: its descriptor; create (of one's own) makes both directories, 0750. ERR_NOT_FOUND when it is not
  * there; ERR_STATE when it belongs to somebody else or others may write. */

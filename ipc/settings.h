@@ -50,6 +50,22 @@ typedef struct config_market { /* the generated market of `hwal run` */
     int64_t instruments;
 } config_market_t;
 
+typedef struct config_client { /* one that may lease a lane; its place in the list, from 1, is its lane_id */
+    char   *name;              /* 1 to LANE_NAME_MAX of letters, digits, - and _ */
+    char   *user;              /* who it must run as: a name or a number; "" = the instance's own user */
+    int64_t accounts;          /* bit 1 << place in the list of accounts, from 1; never 0 */
+    int64_t rights;            /* LANE_RIGHT_*; never 0 */
+    int64_t orders_per_s;      /* new orders and replaces */
+    int64_t messages_per_s;
+    int64_t on_close; /* lane_policy_t: cancel, keep */
+} config_client_t;
+
+typedef struct config_lanes {
+    int64_t          slots; /* of each of a lane's two rings */
+    config_client_t *clients;
+    unsigned         clients_count; /* at most ENGINE_LANES_MAX */
+} config_lanes_t;
+
 typedef enum config_durability { DURABILITY_PROCESS = 0, DURABILITY_POWER = 1 } config_durability_t;
 typedef enum config_wait { WAIT_ADAPTIVE = 0, WAIT_SPIN = 1 } config_wait_t;
 typedef enum config_start { START_RESUME = 0, START_NEW = 1 } config_start_t;
@@ -104,5 +120,6 @@ typedef struct config {
     config_rings_t    rings;
     config_run_t      run;
     config_capture_t  capture;
+    config_lanes_t    lanes;
     void             *file; /* what libcyaml allocated; the pointers above lead into it */
 } config_t;

@@ -10,8 +10,10 @@
 #include "ipc/record.h"
 #include "ipc/records.h"
 #include "ipc/ring_lossless.h"
+#include "ipc/role.h"
 #include "ipc/role_table.h"
 #include "ipc/version.h"
+#include "ipc/words_copy.h"
 
 #define ROUND64(bytes) (((uint32_t)(bytes) + 63u) & ~63u)
 #define SLOT(message_bytes) ROUND64(RING_SLOT_HEAD + (message_bytes))
@@ -117,6 +119,32 @@ static uint32_t record_count(record_id_t id, const config_t *config)
     return 0;
 }
 
+/* ---- lanes as they are shown ---------------------------------------------------------------------------------------- */
+void lanes_page_show(lanes_page_t *page, const lane_t *lane)
+{
+    lane_t *to    = &page->lanes[lane->lane_id - 1];
+    lane_t  whole = *lane;
+    whole.state   = LANE_NONE;
+    __atomic_store_n(&to->state, (uint8_t)LANE_NONE, __ATOMIC_RELAXED);
+    words_fence_release(); /* nothing of the new one is seen beside the old one's state */
+    words_copy(to, &whole, sizeof whole);
+    __atomic_store_n(&to->state, lane->state, __ATOMIC_RELEASE);
+}
+
+bool lanes_page_read(const lanes_page_t *page, uint32_t lane_id, lane_t *out)
+{
+    if (lane_id - 1 >= ENGINE_LANES_MAX) {
+        return false;
+    }
+    const lane_t *from  = &page->lanes[lane_id - 1];
+    const uint8_t state = __atomic_load_n(&from->state, __ATOMIC_ACQUIRE); /* pairs with the release in show */
+    words_copy(out, from, sizeof *out);
+    words_fence_acquire();
+    const uint64_t lease = __atomic_load_n(&from->lease, __ATOMIC_RELAXED);
+    return state != LANE_NONE && __atomic_load_n(&from->state, __ATOMIC_RELAXED) == state && out->lease == lease &&
+           out->state == state;
+}
+
 /* ---- the objects of a role's segment, once to be added up and once to be made ------------------------------------ */
 typedef struct object_row {
     const char    *name;
@@ -132,6 +160,8 @@ static uint32_t objects_of_engine(const config_t *config, object_row_t *out)
     out[n++]   = (object_row_t){"clock", SEGMENT_BLOB, sizeof(engine_clock_t), 0, 0};
     out[n++]   = (object_row_t){"event", SEGMENT_HISTOGRAM, sizeof(histogram_t), 0, 0};
     out[n++]   = (object_row_t){"decide", SEGMENT_HISTOGRAM, sizeof(histogram_t), 0, 0};
+    out[n++]   = (object_row_t){"lane", SEGMENT_HISTOGRAM, sizeof(histogram_t), 0, 0};
+    out[n++]   = (object_row_t){"lanes", SEGMENT_BLOB, sizeof(lanes_page_t), 0, 0};
     for (uint32_t i = 0; i < RECORD_ID_COUNT; i++) {
         const uint32_t count = record_count(i, config);
         out[n++] = (object_row_t){records[i].name, SEGMENT_RECORDS, records_footprint(count, records[i].stride), count,
@@ -191,6 +221,7 @@ static bool object_new(const object_row_t *row, void *mem)
     case SEGMENT_RECORDS: return records_new(mem, row->count, row->stride) != NULL;
     case SEGMENT_COUNTERS: return counters_new(mem) != NULL;
     case SEGMENT_CONTROL: control_state(mem, ROLE_BOOT); return true;
+    case SEGMENT_HISTOGRAM: return histogram_new(mem, "ns", role_mono_ns()) != NULL;
     default: return true; /* zeroed is right */
     }
 }

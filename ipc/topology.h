@@ -15,8 +15,9 @@
  * Segments  one for each role: <role>.<gen>; `words` for all. Objects of every segment: "control", "counters", "log",
  *           "cursors" (ring_cursor_t by ring_id_t: how far this role is in each ring it reads, broadcast ones for
  *           monitors only). Of the writer of a ring also the ring, under its short name ("md", "exec", "ord.sim", "jrn",
- *           "ev"). Of the engine also "clock" (engine_clock_t), the records (by topology_record_name) and the
- *           histograms "event" and "decide"; of sim "taken" (ns from the receipt of the message that gave a signal until
+ *           "ev"). Of the engine also "clock" (engine_clock_t), "lanes" (lanes_page_t), the records (by
+ *           topology_record_name) and the histograms "event", "decide" and "lane" (ns, from the taking of a client's
+ *           request until its answer was out); of sim "taken" (ns from the receipt of the message that gave a signal until
  *           its new order was taken from ord); of the journal "durable" (one ring_cursor_t: number of the last journal
  *           record that is on the disk for good); of the supervisor "roles"; of the venue "state".
  * ord       topic of an ord message is the low 32 bits of the journal record number of its batch's last record, so that
@@ -24,7 +25,10 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
+#include "core/engine/engine.h"
+#include "core/types/msg.h"
 #include "ipc/segment.h"
 #include "ipc/settings.h"
 
@@ -77,6 +81,22 @@ typedef struct engine_clock {       /* object "clock" of the engine's segment, S
     _Atomic int64_t mono_offset_ns; /* engine time (created_mono_ns of orders) = CLOCK_MONOTONIC + this */
     uint8_t         pad[120];
 } engine_clock_t;
+
+/* Object "lanes" of the engine's segment, SEGMENT_BLOB: every lane as it stands or stood last in this life of the engine,
+ * at lane_id - 1; state LANE_NONE = not leased in this life. To change one the engine stores NONE, then the rest, then
+ * the state with release. */
+typedef struct lanes_page {
+    lane_t           lanes[ENGINE_LANES_MAX];
+    _Atomic uint64_t requests[ENGINE_LANES_MAX];  /* taken from the newest lease of each */
+    char             names[ENGINE_LANES_MAX][32]; /* of the clients; "" = no such client; written before RUN */
+} lanes_page_t;
+
+_Static_assert(sizeof(lanes_page_t) == 1536, "mapped by others: bump SEGMENT_VERSION");
+
+/* lanes_page_show: the engine: lane (its lane_id says which) is this now. lanes_page_read: anyone: one whole, as it was
+ * at one moment; false: it has not been leased (or lane_id is none), or is being changed. */
+void lanes_page_show(lanes_page_t *page, const lane_t *lane);
+bool lanes_page_read(const lanes_page_t *page, uint32_t lane_id, lane_t *out);
 
 const ring_row_t *topology_ring(ring_id_t id);
 const char       *topology_role_name(role_t role);

@@ -19,6 +19,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/types/msg.h"
@@ -36,12 +37,14 @@ typedef struct words {
     _Atomic uint32_t fence_epoch;
     _Atomic uint32_t stop;         /* supervisor: 1 = orderly stop asked for */
     _Atomic uint64_t kill_version; /* rises with each change of kill_set */
-    uint8_t          pad[112];
+    _Atomic uint32_t engine_mail;  /* supervisor: rises with each lane whose files it has mailed to the engine */
+    uint8_t          pad[108];
     doorbell_t       bells[WORDS_BELLS];
     _Atomic uint64_t kill_set[SCOPE_VENUE + 1][WORDS_KILL_IDS / 64]; /* by scope_t; GLOBAL: bit 0 */
 } words_t;
 
 _Static_assert(sizeof(doorbell_t) == 128, "mapped by others: bump SEGMENT_VERSION");
+_Static_assert(offsetof(words_t, bells) == 128, "mapped by others: bump SEGMENT_VERSION");
 
 /* words_fence_raise: to at least epoch. Returns the fence now. */
 uint32_t words_fence_raise(words_t *words, uint32_t epoch);

@@ -176,7 +176,7 @@ int64_t live_sleep_ns(const live_t *live, int64_t mono_ns)
 void live_engine(live_t *live)
 {
     const segment_t *seg   = &live->ctx->peer[ROLE_ENGINE];
-    size_t           bytes = 0, places = 0, more = 0;
+    size_t           places = 0, more = 0;
     live->engine      = NULL;
     live->taken       = NULL;
     live->instruments = live->feeds = (records_reader_t){0};
@@ -185,8 +185,8 @@ void live_engine(live_t *live)
     }
     const void *instruments = segment_find(seg, topology_record_name(RECORD_ID_INSTRUMENTS), SEGMENT_RECORDS, &places);
     const void *feeds       = segment_find(seg, topology_record_name(RECORD_ID_FEEDS), SEGMENT_RECORDS, &more);
-    const ring_cursor_t  *cursors = segment_find(seg, "cursors", SEGMENT_CURSORS, &bytes);
-    const control_page_t *control = segment_find(seg, "control", SEGMENT_CONTROL, &bytes);
+    const ring_cursor_t  *cursors = segment_part(seg, "cursors", SEGMENT_CURSORS, RING_ID_COUNT * sizeof *cursors);
+    const control_page_t *control = segment_part(seg, "control", SEGMENT_CONTROL, sizeof *control);
     if (!instruments || !feeds || !cursors || !control ||
         records_reader_join(&live->instruments, instruments, places) != ERR_OK ||
         records_reader_join(&live->feeds, feeds, more) != ERR_OK) {
@@ -202,9 +202,8 @@ void live_engine(live_t *live)
 void live_venue(live_t *live)
 {
     const segment_t *seg         = &live->ctx->peer[ROLE_VENUE];
-    size_t           bytes       = 0;
-    live->venue_control          = seg->head ? segment_find(seg, "control", SEGMENT_CONTROL, &bytes) : NULL;
-    const ring_cursor_t *cursors = seg->head ? segment_find(seg, "cursors", SEGMENT_CURSORS, &bytes) : NULL;
+    live->venue_control          = segment_part(seg, "control", SEGMENT_CONTROL, sizeof *live->venue_control);
+    const ring_cursor_t *cursors = segment_part(seg, "cursors", SEGMENT_CURSORS, RING_ID_COUNT * sizeof *cursors);
     live->venue_taken            = cursors ? &cursors[RING_ID_MD_CAPTURE] : NULL;
 }
 

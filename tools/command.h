@@ -21,6 +21,7 @@ int command_orders(int argc, char **argv);
 int command_positions(int argc, char **argv);
 int command_feeds(int argc, char **argv);
 int command_lat(int argc, char **argv);
+int command_metrics(int argc, char **argv);
 int command_top(int argc, char **argv);
 int command_kill(int argc, char **argv);
 int command_segments(int argc, char **argv);

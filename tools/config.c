@@ -8,16 +8,20 @@
 #include <unistd.h>
 
 #include "adapters/venue.h"
+#include "core/engine/engine.h"
 #include "core/types/decimal.h"
 #include "core/types/hash.h"
+#include "core/types/ids.h"
+#include "ipc/lane.h"
 #include "tools/strategy_spec.h"
 #include "tools/yaml_load.h"
 
 /* ---- one table a section: key, kind, default, range, meaning ---------------------------------------------------- */
 typedef enum kind {
     KIND_TEXT,     /* judged elsewhere */
-    KIND_NAME,     /* 1 to 32 of letters, digits, - and _, not - first */
-    KIND_CURRENCY, /* 1 to 8 of A-Z and digits */
+    KIND_NAME,     /* low to high of letters, digits, - and _, not - first */
+    KIND_CURRENCY, /* low to high of A-Z and digits */
+    KIND_USER,     /* a user's name or number, or "" */
     KIND_WHOLE,    /* an int64_t in the struct; every other kind stays text */
     KIND_POWER,    /* the same, a power of two */
     KIND_PAGES,    /* the same, a multiple of 4096 */
@@ -48,6 +52,7 @@ typedef struct section {
 #define SETTINGS_MAX 17
 #define PATH_TEXT_MAX 200
 #define JOURNAL_FILES_MAX 200
+#define STRATEGIES_DEFAULT 2u /* when none is written: tools/setup.c */
 #define AMOUNT_MAX 900000000000
 #define MULT_MAX 1000000000000
 #define SET(type, key, kind, fallback, low, high, places, help)                                                        \
@@ -116,6 +121,17 @@ static const setting_t run_settings[] = {
 static const setting_t capture_settings[] = {
     SET(config_capture_t, speed, KIND_DECIMAL, "1", 0, 1000000, 3, "1 = as recorded, 0 = as fast as it goes"),
 };
+static const setting_t lanes_settings[] = {
+    SET(config_lanes_t, slots, KIND_POWER, "1024", LANE_SLOTS_MIN, LANE_SLOTS_MAX, 0, "of each of a lane's two rings"),
+};
+static const setting_t client_settings[] = {
+    SET(config_client_t, name, KIND_NAME, NULL, 1, LANE_NAME_MAX, 0, "each at most once"),
+    SET(config_client_t, user, KIND_USER, "", 0, UINT32_MAX - 1, 0,
+        "who alone may lease it; empty = the instance's own user"),
+    SET(config_client_t, orders_per_s, KIND_WHOLE, "100", 1, 1024, 0, "new orders and replaces"),
+    SET(config_client_t, messages_per_s, KIND_WHOLE, "250", 1, 1024, 0, "the same, a budget of its own"),
+    WORD(config_client_t, on_close, "cancel", "what becomes of its open orders when the lane ends", "cancel keep"),
+};
 static const setting_t account_settings[] = {
     SET(config_account_t, currency, KIND_CURRENCY, NULL, 1, 8, 0, "each at most once"),
     SET(config_account_t, initial, KIND_AMOUNT, NULL, 0, AMOUNT_MAX, 4, "of the currency"),
@@ -165,9 +181,11 @@ enum { /* sections that are there once, then lists */
        RINGS,
        RUN,
        CAPTURE,
+       LANES,
        SINGLE_COUNT,
        ACCOUNTS = SINGLE_COUNT,
        RISK,
+       CLIENTS, /* in lanes */
        INSTRUMENTS,
        SECTION_COUNT
 };
@@ -180,17 +198,22 @@ static const section_t sections[SECTION_COUNT] = {
     [RINGS]       = SECTION("rings", offsetof(config_t, rings), rings_settings),
     [RUN]         = SECTION("run", offsetof(config_t, run), run_settings),
     [CAPTURE]     = SECTION("capture", offsetof(config_t, capture), capture_settings),
+    [LANES]       = SECTION("lanes", offsetof(config_t, lanes), lanes_settings),
     [ACCOUNTS]    = SECTION("accounts", 0, account_settings),
     [RISK]        = SECTION("risk", 0, risk_settings),
+    [CLIENTS]     = SECTION("lanes", 0, client_settings),
     [INSTRUMENTS] = SECTION("instruments", 0, instrument_settings),
 };
 
 /* ---- the files as libcyaml reads them: every setting is text at its index in the table; NULL = not written ------ */
-typedef struct texts {
+typedef struct texts texts_t;
+struct texts {
     char    *text[SETTINGS_MAX];
-    char   **files; /* capture alone */
-    unsigned files_count;
-} texts_t;
+    char   **files;              /* capture alone */
+    texts_t *clients;            /* lanes alone */
+    char   **accounts, **rights; /* a client alone */
+    unsigned files_count, clients_count, accounts_count, rights_count;
+};
 
 typedef struct config_file {
     texts_t  single[SINGLE_COUNT];
@@ -213,6 +236,7 @@ static cyaml_schema_field_t fields[SECTION_COUNT][SETTINGS_MAX + 1]; /* from the
 static const cyaml_schema_value_t text_schema       = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, 512)};
 static const cyaml_schema_value_t account_schema    = {MAPPING(ACCOUNTS)};
 static const cyaml_schema_value_t risk_schema       = {MAPPING(RISK)};
+static const cyaml_schema_value_t client_schema     = {MAPPING(CLIENTS)};
 static const cyaml_schema_value_t instrument_schema = {MAPPING(INSTRUMENTS)};
 static const cyaml_schema_field_t config_fields[]   = {
       CYAML_FIELD_STRING_PTR("instance", OPT, config_file_t, single[TOP].text[0], 0, 64),
@@ -223,6 +247,7 @@ static const cyaml_schema_field_t config_fields[]   = {
       FIELD_SINGLE("rings", RINGS),
       FIELD_SINGLE("run", RUN),
       FIELD_SINGLE("capture", CAPTURE),
+      FIELD_SINGLE("lanes", LANES),
       CYAML_FIELD_SEQUENCE("accounts", OPT, config_file_t, accounts, &account_schema, 0, 64),
       CYAML_FIELD_SEQUENCE("strategies", OPT, config_file_t, strategies, &text_schema, 0, CONFIG_STRATEGIES_MAX),
       CYAML_FIELD_SEQUENCE("risk", OPT, config_file_t, risk, &risk_schema, 0, 64),
@@ -250,7 +275,15 @@ static void fields_fill(void)
     }
     static const cyaml_schema_field_t files[] = {
         CYAML_FIELD_SEQUENCE("files", OPT, texts_t, files, &text_schema, 0, 64)};
-    fields[CAPTURE][sections[CAPTURE].count] = files[0];
+    static const cyaml_schema_field_t clients[] = {
+        CYAML_FIELD_SEQUENCE("clients", OPT, texts_t, clients, &client_schema, 0, ENGINE_LANES_MAX)};
+    static const cyaml_schema_field_t of_client[] = {
+        CYAML_FIELD_SEQUENCE("accounts", OPT, texts_t, accounts, &text_schema, 0, 64),
+        CYAML_FIELD_SEQUENCE("rights", CYAML_FLAG_POINTER, texts_t, rights, &text_schema, 0, 64)};
+    fields[CAPTURE][sections[CAPTURE].count]     = files[0];
+    fields[LANES][sections[LANES].count]         = clients[0];
+    fields[CLIENTS][sections[CLIENTS].count]     = of_client[0];
+    fields[CLIENTS][sections[CLIENTS].count + 1] = of_client[1];
 }
 
 /* kept as a number; every other kind stays text */
@@ -319,6 +352,18 @@ static bool path_plain(const char *text)
     return strlen(text) <= PATH_TEXT_MAX;
 }
 
+/* A user's number, or what could be a user's name: whether there is one, the machine says that runs the instance. */
+static bool user_plain(const char *text, int64_t most)
+{
+    const size_t len = strlen(text);
+    int64_t      number;
+    if (len > 0 && strspn(text, "0123456789") == len) {
+        return decimal_parse(text, len, 0, &number) == ERR_OK && number <= most;
+    }
+    return len <= 32 && *text != '-' &&
+           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdefghijklmnopqrstuvwxyz-_.") == len;
+}
+
 static err_t whole_take(const setting_t *s, const char *name, const char *text, char *to)
 {
     int64_t value = 0;
@@ -373,9 +418,14 @@ static err_t setting_take(const setting_t *s, const char *name, const char *text
                            name, text, above ? "above" : "from", s->low, s->high, s->places);
         }
     }
-    if ((s->kind == KIND_NAME && (len < 1 || len > 32 || strspn(text, letters) != len || *text == '-')) ||
-        (s->kind == KIND_CURRENCY &&
-         (len < 1 || len > 8 || strspn(text, letters) < len || strpbrk(text, letters + 36)))) {
+    if (s->kind == KIND_USER && !user_plain(text, s->high)) {
+        return err_set(ERR_CONFIG,
+                       "%s is \"%s\", allowed are a user's name, a number %" PRId64 " to %" PRId64 ", or \"\"", name,
+                       text, s->low, s->high);
+    }
+    const bool sized = (int64_t)len >= s->low && (int64_t)len <= s->high;
+    if ((s->kind == KIND_NAME && (!sized || strspn(text, letters) != len || *text == '-')) ||
+        (s->kind == KIND_CURRENCY && (!sized || strspn(text, letters) < len || strpbrk(text, letters + 36)))) {
         return err_set(ERR_CONFIG, "%s is \"%s\", allowed are %" PRId64 " to %" PRId64 " of %s", name, text, s->low,
                        s->high, s->kind == KIND_NAME ? "letters, digits, - and _, not - first" : "A-Z and digits");
     }
@@ -398,7 +448,7 @@ static err_t section_take(const section_t *section, const texts_t *texts, void *
         char             name[64];
         snprintf(name, sizeof name, "%s%s%s", section->name, *section->name ? "." : "", s->key);
         *key              = s->key;
-        const bool  given = text && (*text || text != s->fallback || s->kind == KIND_PATH);
+        const bool  given = text && (*text || text != s->fallback || s->kind == KIND_PATH || s->kind == KIND_USER);
         const err_t err   = given ? setting_take(s, name, text, base) : ERR_OK;
         if (err) {
             return err;
@@ -407,7 +457,7 @@ static err_t section_take(const section_t *section, const texts_t *texts, void *
     return ERR_OK;
 }
 
-/* A list whose entries begin with their currency, each once. */
+/* A list whose entries begin with their name or currency, each once. */
 static err_t list_take(const char *file, const yaml_places_t *places, const section_t *section, const texts_t *texts,
                        unsigned count, size_t size, void **out)
 {
@@ -420,9 +470,9 @@ static err_t list_take(const char *file, const yaml_places_t *places, const sect
         const char *key;
         err_t       err = section_take(section, &texts[i], base + i * size, &key);
         for (unsigned k = 0; !err && k < i; k++) {
-            key = "currency";
+            key = section->settings[0].key;
             err = strcmp(texts[k].text[0], texts[i].text[0]) == 0
-                      ? err_set(ERR_CONFIG, "%s.currency %s is there twice", section->name, texts[i].text[0])
+                      ? err_set(ERR_CONFIG, "%s.%s %s is there twice", section->name, key, texts[i].text[0])
                       : ERR_OK;
         }
         if (err) {
@@ -474,6 +524,62 @@ static err_t strategies_check(const char *file, const yaml_places_t *places, con
     return at_line(err, file, places, "strategies", index, "");
 }
 
+static const char client_rights[] = "check order"; /* right i is bit 1 << i */
+_Static_assert(LANE_RIGHT_CHECK == 1 && LANE_RIGHT_ORDER == 2, "places of the words");
+
+static err_t rights_take(const texts_t *t, config_client_t *client)
+{
+    for (unsigned i = 0; i < t->rights_count; i++) {
+        const int64_t place = word_place(client_rights, t->rights[i]);
+        if (place < 0) {
+            return err_set(ERR_CONFIG, "lanes.rights has \"%s\", allowed are: %s", t->rights[i], client_rights);
+        }
+        client->rights |= INT64_C(1) << place;
+    }
+    return client->rights
+               ? ERR_OK
+               : err_set(ERR_CONFIG, "lanes.rights of %s is empty, allowed are: %s", client->name, client_rights);
+}
+
+/* By their places, which are their ids in a live instance: it has at most TOPOLOGY_ACCOUNTS_MAX, far below 62. */
+static err_t client_accounts_take(const config_t *c, const texts_t *t, config_client_t *client)
+{
+    const unsigned count = c->accounts_count < 62 ? c->accounts_count : 62;
+    for (unsigned i = 0; i < t->accounts_count; i++) {
+        unsigned k = 0;
+        while (k < count && strcmp(c->accounts[k].currency, t->accounts[i]) != 0) {
+            k++;
+        }
+        if (k == count) {
+            return err_set(ERR_CONFIG, "lanes.accounts has \"%s\", which is no currency of accounts", t->accounts[i]);
+        }
+        client->accounts |= INT64_C(2) << k;
+    }
+    if (t->accounts_count == 0) {
+        client->accounts = (INT64_C(2) << count) - 2;
+    }
+    return client->accounts ? ERR_OK
+                            : err_set(ERR_CONFIG, "lanes.accounts of %s: there are no accounts to use", client->name);
+}
+
+static err_t clients_take(config_t *c, const char *file, const yaml_places_t *places, const texts_t *lanes)
+{
+    void *clients          = NULL;
+    err_t err              = list_take(file, places, &sections[CLIENTS], lanes->clients, lanes->clients_count,
+                                       sizeof *c->lanes.clients, &clients);
+    c->lanes.clients       = clients;
+    c->lanes.clients_count = lanes->clients_count;
+    for (unsigned i = 0; !err && i < lanes->clients_count; i++) {
+        const texts_t *t = &lanes->clients[i];
+        err              = at_line(rights_take(t, &c->lanes.clients[i]), file, places, "lanes", i,
+                      t->rights_count ? "rights" : "name");
+        err              = err ? err
+                               : at_line(client_accounts_take(c, t, &c->lanes.clients[i]), file, places, "lanes", i,
+                            t->accounts_count ? "accounts" : "name");
+    }
+    return err;
+}
+
 static err_t file_take(config_t *c, const char *file, const yaml_places_t *places, const config_file_t *raw)
 {
     err_t err = ERR_OK;
@@ -497,6 +603,7 @@ static err_t file_take(config_t *c, const char *file, const yaml_places_t *place
     c->capture.files       = raw->single[CAPTURE].files;
     c->capture.files_count = raw->single[CAPTURE].files_count;
     c->strategies_count    = raw->strategies_count;
+    err                    = err ? err : clients_take(c, file, places, &raw->single[LANES]);
     return err ? err : strategies_check(file, places, raw);
 }
 
@@ -509,6 +616,13 @@ static err_t together_check(const config_t *c)
                        "journal.max_bytes is %" PRId64 ", that is %" PRId64 " files of journal.file_bytes %" PRId64
                        ", allowed are 2 to %d",
                        c->journal.max_bytes, files, c->journal.file_bytes, JOURNAL_FILES_MAX);
+    }
+    /* a strategy runs once in every account; each of these and each client has a number in the ClOrdIDs */
+    const unsigned strategies = c->strategies_count ? c->strategies_count : STRATEGIES_DEFAULT;
+    const unsigned origins    = strategies * c->accounts_count + c->lanes.clients_count;
+    if (c->lanes.clients_count && origins >= CL_ORD_ID_ORIGINS) {
+        return err_set(ERR_CONFIG, "%u strategies times %u accounts and %u lanes.clients are %u, allowed are %u",
+                       strategies, c->accounts_count, c->lanes.clients_count, origins, CL_ORD_ID_ORIGINS - 1);
     }
     return ERR_OK;
 }
@@ -562,6 +676,7 @@ void config_free(config_t *config)
         cyaml_free(&yaml_cfg, &config_schema, config->file, 0);
         free(config->accounts);
         free(config->risk);
+        free(config->lanes.clients);
         free(config);
     }
 }
@@ -728,6 +843,7 @@ static void section_print(const section_t *section, const char *first, const cha
         const char      *range = s->kind == KIND_NAME       ? " of letters, digits, - and _, not - first"
                                  : s->kind == KIND_CURRENCY ? " of A-Z and digits"
                                  : s->kind == KIND_POWER    ? ", power of two"
+                                 : s->kind == KIND_USER     ? ", or a user's name"
                                  : s->kind == KIND_PAGES    ? ", a multiple of 4096"
                                                             : "";
         char             number[32], word[16];
@@ -761,6 +877,55 @@ static void list_print(const section_t *section, const void *entries, unsigned c
     }
 }
 
+static void files_print(const config_capture_t *capture)
+{
+    printf(capture->files_count ? "  files:\n" : "  # files: # none: the market is generated; else captures\n");
+    for (unsigned i = 0; i < capture->files_count; i++) {
+        printf("    - \"%s\"\n", capture->files[i]);
+    }
+}
+
+/* The two lists of a client, as it was written or as they are by default. */
+static void client_lists_print(const config_t *c, const config_client_t *client)
+{
+    char        word[16];
+    const char *comma = "";
+    printf("      accounts: [");
+    for (unsigned i = 0; i < c->accounts_count; i++) {
+        if (client->accounts >> (i + 1) & 1) {
+            printf("%s\"%s\"", comma, c->accounts[i].currency);
+            comma = ", ";
+        }
+    }
+    printf("] # currencies of accounts that it may use; none = all\n      rights: [");
+    comma = "";
+    for (int64_t place = 0; client->rights >> place; place++) {
+        if (client->rights >> place & 1) {
+            printf("%s%s", comma, word_at(client_rights, place, word));
+            comma = ", ";
+        }
+    }
+    printf("] # %s: ask risk; send, change and cancel its own orders\n", client_rights);
+}
+
+static void clients_print(const config_t *c)
+{
+    const config_lanes_t *lanes = &c->lanes;
+    printf(lanes->clients_count ? "  clients: # programs that may trade, at most %u\n"
+                                : "  # clients: # none written: programs that may trade, at most %u; an entry has\n",
+           ENGINE_LANES_MAX);
+    for (unsigned i = 0; i < lanes->clients_count; i++) {
+        section_print(&sections[CLIENTS], "    - ", "      ", &lanes->clients[i]);
+        client_lists_print(c, &lanes->clients[i]);
+    }
+    if (lanes->clients_count == 0) {
+        section_print(&sections[CLIENTS], "  #   - ", "  #     ", NULL);
+        printf("  #     accounts: [] # currencies of accounts that it may use; none = all\n"
+               "  #     rights: [%s] # %s: ask risk; send, change and cancel its own orders\n",
+               "check, order", client_rights);
+    }
+}
+
 void config_print(const config_t *c)
 {
     for (unsigned i = 0; i < SINGLE_COUNT; i++) {
@@ -769,10 +934,11 @@ void config_print(const config_t *c)
             printf("%s:\n", sections[i].name);
         }
         section_print(&sections[i], indent, indent, (const char *)c + sections[i].offset);
-    }
-    printf(c->capture.files_count ? "  files:\n" : "  # files: # none: the market is generated; else captures\n");
-    for (unsigned i = 0; i < c->capture.files_count; i++) {
-        printf("    - \"%s\"\n", c->capture.files[i]);
+        if (i == CAPTURE) {
+            files_print(&c->capture);
+        } else if (i == LANES) {
+            clients_print(c);
+        }
     }
     list_print(&sections[ACCOUNTS], c->accounts, c->accounts_count, sizeof *c->accounts);
     printf(c->strategies_count ? "strategies:\n" : "# strategies: # none written; NAME or NAME:key=value,...\n");
@@ -815,6 +981,11 @@ uint64_t config_hash(const config_t *c)
     }
     for (unsigned i = 0; i < c->strategies_count; i++) {
         hash = hash_text(hash, c->strategies[i]);
+    }
+    for (unsigned i = 0; i < c->lanes.clients_count; i++) { /* what a lease says itself is journaled with it */
+        const config_client_t *client = &c->lanes.clients[i];
+        hash                          = hash_text(hash, client->name);
+        hash = hash_u64(hash_u64(hash, (uint64_t)client->orders_per_s), (uint64_t)client->messages_per_s);
     }
     return hash;
 }

@@ -64,7 +64,8 @@ err_t config_instrument(const config_instrument_t *entry, uint16_t venue_id, ins
 void config_print(const config_t *config);
 
 /* config_hash: of everything that an engine is built from and that its journal depends on: engine, accounts, risk,
- * strategies. Two configurations with the same hash may continue each other's journal. */
+ * strategies, clients of lanes (their places, names and quotas). Two configurations with the same hash may continue each
+ * other's journal. */
 uint64_t config_hash(const config_t *config);
 
 /* config_state_dir: the instance's durable directory (journal.dir or its default), without making it. ERR_CONFIG when

@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#include "tools/attach.h"
+#include "tools/attach_args.h"
 
 /* describe_fields: every field of the body into row, decimals as strings, plus "symbol", "code_name", "state" (of
  * accounts), "text". describe_decimals: only those fields that are decimals, and "symbol". */

@@ -93,8 +93,9 @@ static void check_io_uring(doctor_t *d)
         io_uring_queue_exit(&ring);
         say(d, OK, "io_uring", "available");
     } else {
-        say(d, FAIL, "io_uring",
-            "%s: the journal is written through it (sysctl kernel.io_uring_disabled, or a container's filter)",
+        say(d, WARN, "io_uring",
+            "%s: the journal is written by pwrite and fdatasync instead, slower (sysctl kernel.io_uring_disabled, or a "
+            "container's filter)",
             strerror(-rc));
     }
 }

@@ -86,6 +86,12 @@ typedef struct origin {
     uint64_t        seq;
 } origin_t;
 
+now_t engine_now(const engine_loop_t *l)
+{
+    const int64_t mono = role_mono_ns() + l->mono_offset_ns;
+    return (now_t){.mono_ns = mono > l->now.mono_ns ? mono : l->now.mono_ns, .utc_ns = role_utc_ns()};
+}
+
 static now_t clock_now(engine_loop_t *l)
 {
     l->began_mono_ns   = role_mono_ns();
@@ -201,19 +207,27 @@ static err_t apply(engine_loop_t *l, const msg_t *msg, uint32_t len, origin_t fr
     if (sent && !fenced(l)) {
         lossless_commit(&l->ord, sent);
         l->sent += sent;
-        histogram_record(l->decide, (uint64_t)(role_mono_ns() - l->began_mono_ns));
+        histogram_record(l->decide, (uint64_t)(role_mono_ns() - l->began_mono_ns), l->sequence);
     }
     step(l, ENGINE_STEP_SENT);
+    if (l->lanes.open) {
+        engine_lanes_answer(l);
+    }
     publish_input(&l->publish, msg, &l->out, now.utc_ns);
     counter_add(l->counters, COUNTER_INPUTS, 1);
     count_outputs(l);
-    histogram_record(l->event, (uint64_t)(role_mono_ns() - l->began_mono_ns));
+    histogram_record(l->event, (uint64_t)(role_mono_ns() - l->began_mono_ns), l->sequence);
     return applied;
 }
 
-err_t engine_input(engine_loop_t *l, const msg_t *msg)
+bool engine_room(engine_loop_t *l)
 {
-    if (fenced(l) || !room(l)) {
+    return !fenced(l) && room(l);
+}
+
+err_t engine_input_from(engine_loop_t *l, const msg_t *msg, record_source_t source, uint32_t gen, uint64_t seq)
+{
+    if (!engine_room(l)) {
         return ERR_FULL;
     }
     void  *at  = record_message(lossless_slot(&l->jrn, 0));
@@ -221,7 +235,12 @@ err_t engine_input(engine_loop_t *l, const msg_t *msg)
     msg_t  placed;
     err_t  err = message_write(msg, at, MESSAGE_BYTES_MAX, &len);
     err        = err ? err : message_read(msg->type, at, len, &placed);
-    return err ? err : apply(l, &placed, (uint32_t)len, (origin_t){.source = RECORD_SOURCE_ENGINE});
+    return err ? err : apply(l, &placed, (uint32_t)len, (origin_t){.source = source, .gen = gen, .seq = seq});
+}
+
+err_t engine_input(engine_loop_t *l, const msg_t *msg)
+{
+    return engine_input_from(l, msg, RECORD_SOURCE_ENGINE, 0, 0);
 }
 
 static err_t own(engine_loop_t *l, msg_type_t type, const void *body)
@@ -283,7 +302,7 @@ static bool price(engine_loop_t *l, uint32_t id, int64_t px)
                   err_msg());
     }
     l->priced[id] = true;
-    return !fenced(l) && room(l);
+    return engine_room(l);
 }
 
 /* ---- adapters ----------------------------------------------------------------------------------------------------- */
@@ -483,7 +502,7 @@ static void source_switch(engine_loop_t *l, engine_source_t *s)
     log_write(l->log, LOG_INFO, "reads %s of generation %u", topology_role_name(s->role), s->gen);
 }
 
-static uint32_t sources_turn(engine_loop_t *l)
+static uint32_t exec_turn(engine_loop_t *l)
 {
     uint32_t done = 0;
     for (uint32_t i = 0; i < l->source_count; i++) {
@@ -491,6 +510,12 @@ static uint32_t sources_turn(engine_loop_t *l)
             done += take_exec(l, &l->sources[i]);
         }
     }
+    return done;
+}
+
+static uint32_t md_turn(engine_loop_t *l)
+{
+    uint32_t done = 0;
     for (uint32_t i = 0; i < l->source_count; i++) {
         engine_source_t *s   = &l->sources[i];
         const uint32_t   was = done;
@@ -621,6 +646,9 @@ static void bells(engine_loop_t *l)
     if (l->sent) {
         doorbell_ring(&l->words->bells[ROLE_SIM], l->fifo[ROLE_SIM]);
     }
+    if (l->lanes.open) {
+        engine_lanes_bell(l);
+    }
     l->journaled = false;
     l->sent      = 0;
 }
@@ -659,7 +687,13 @@ uint32_t engine_turn(engine_loop_t *l, int64_t mono_ns)
         done += own(l, MSG_TICK, &tick) != ERR_FULL;
     }
     done += instruments_follow(l);
-    done += sources_turn(l);
+    done += exec_turn(l);
+    if (l->lanes.open) {
+        done += engine_lanes_turn(l, mono_ns);
+        /* rung for now: market data is read only while nothing waits for a bell, and a client may send in every turn */
+        bells(l);
+    }
+    done += md_turn(l);
     done += journal_turn(l, mono_ns);
     done += ord_turn(l);
     bells(l);

@@ -17,11 +17,14 @@
  * Adapter  a new life of it is read when the rings of the old one are read to their end; then its books are
  *          BROKEN/LOST and its venues' links are down until it says otherwise. What an adapter may say is a short list:
  *          engine_message_allowed; anything else, and what does not verify, is counted, logged and dropped.
+ * Lanes    of clients: tools/engine_lanes.h. Between exec and market data; their requests are rung for before market data
+ *          is read, so neither waits for the other.
  * Fence    words->fence_epoch above our epoch: engine_turn does nothing any more, and what is committed is not sent.
  * Time     now = both clocks, read once an input; mono is CLOCK_MONOTONIC + mono_offset_ns and never goes back.
  *
  * Memory   rings and pages of others are joined by the caller (plain memory in tests); nothing is allocated.
- * Threads  the engine's. No system call in a turn but the wake of a sleeper, one for each of journal and venue adapter. */
+ * Threads  the engine's. No system call in a turn but the wake of a sleeper (journal, venue adapter, clients), and while
+ *          lanes are open one look at each client's connection every ENGINE_LANE_LOOK_NS: the one that is left in spin. */
 #pragma once
 
 #include <stdbool.h>
@@ -35,6 +38,7 @@
 #include "ipc/ring_lossless.h"
 #include "ipc/topology.h"
 #include "ipc/words.h"
+#include "tools/engine_lanes.h"
 #include "tools/publish.h"
 #include "tools/setup.h"
 
@@ -102,6 +106,7 @@ typedef struct engine_loop {
     int64_t               mono_offset_ns;
     now_t                 now; /* of the newest input */
     engine_source_t       sources[ENGINE_SOURCES_MAX];
+    engine_lanes_t        lanes;                    /* page and latency */
     void (*at_step)(void *ctx, engine_step_t step); /* NULL but in tests */
     void *at_step_ctx;
 
@@ -151,6 +156,14 @@ bool engine_source_waits(const engine_loop_t *loop);
  * engine_apply answered, which is in the journal too. */
 err_t engine_input(engine_loop_t *loop, const msg_t *msg);
 
-/* engine_turn: fence, room, kill words, tick if due, then each adapter: exec, market data; journal and ord levels; bells.
+/* The parts of it for tools/engine_lanes.c. engine_room: not fenced, and room for the most that one input can cause.
+ * engine_input_from: engine_input of another source, at seq of the ring of generation gen. engine_now: both clocks as the
+ * next input would have them. */
+bool  engine_room(engine_loop_t *loop);
+err_t engine_input_from(engine_loop_t *loop, const msg_t *msg, record_source_t source, uint32_t gen, uint64_t seq);
+now_t engine_now(const engine_loop_t *loop);
+
+/* engine_turn: fence, room, kill words, tick if due, then exec of each adapter, lanes, market data of each adapter;
+ * journal and ord levels; bells.
  * mono_ns is the machine's clock. Returns inputs applied; 0 = there was nothing to do (or blocked, or fenced). */
 uint32_t engine_turn(engine_loop_t *loop, int64_t mono_ns);

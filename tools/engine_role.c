@@ -68,31 +68,37 @@ static err_t own_join(engine_role_t *e)
     size_t         bytes;
     err_t          err = find(&ctx->own, topology_ring(RING_ID_JRN)->object, SEGMENT_LOSSLESS, &at, &bytes);
     err                = err ? err : lossless_writer_join(&l->jrn, at, bytes);
-    err         = err ? err : find(&ctx->own, topology_ring(RING_ID_ORD_SIM)->object, SEGMENT_LOSSLESS, &at, &bytes);
-    err         = err ? err : lossless_writer_join(&l->ord, at, bytes);
-    err         = err ? err : find(&ctx->own, "event", SEGMENT_HISTOGRAM, &at, &bytes);
-    l->event    = at;
-    err         = err ? err : find(&ctx->own, "decide", SEGMENT_HISTOGRAM, &at, &bytes);
-    l->decide   = at;
-    err         = err ? err : find(&ctx->own, "clock", SEGMENT_BLOB, &at, &bytes);
-    e->clock    = at;
-    l->config   = ctx->config;
-    l->setup    = &e->setup;
-    l->words    = ctx->words;
-    l->control  = ctx->control;
-    l->counters = ctx->counters;
-    l->log      = &ctx->log;
-    l->epoch    = ctx->epoch;
+    err       = err ? err : find(&ctx->own, topology_ring(RING_ID_ORD_SIM)->object, SEGMENT_LOSSLESS, &at, &bytes);
+    err       = err ? err : lossless_writer_join(&l->ord, at, bytes);
+    err       = err ? err : find(&ctx->own, "event", SEGMENT_HISTOGRAM, &at, &bytes);
+    l->event  = at;
+    err       = err ? err : find(&ctx->own, "decide", SEGMENT_HISTOGRAM, &at, &bytes);
+    l->decide = at;
+    err       = err ? err : find(&ctx->own, "lane", SEGMENT_HISTOGRAM, &at, &bytes);
+    l->lanes.latency = at;
+    err              = err ? err : find(&ctx->own, "lanes", SEGMENT_BLOB, &at, &bytes);
+    l->lanes.page    = at;
+    err              = err ? err : find(&ctx->own, "clock", SEGMENT_BLOB, &at, &bytes);
+    e->clock         = at;
+    l->config        = ctx->config;
+    l->setup         = &e->setup;
+    l->words         = ctx->words;
+    l->control       = ctx->control;
+    l->counters      = ctx->counters;
+    l->log           = &ctx->log;
+    l->epoch         = ctx->epoch;
     memcpy(l->fifo, ctx->fifo, sizeof l->fifo);
+    if (!err) {
+        engine_lanes_begin(&l->lanes, ctx->config);
+    }
     return err;
 }
 
 /* How far a peer is in one of our rings; NULL = it has no segment. */
 static const ring_cursor_t *cursor_of(const segment_t *peer, ring_id_t id)
 {
-    size_t               bytes   = 0;
-    const ring_cursor_t *cursors = peer->head ? segment_find(peer, "cursors", SEGMENT_CURSORS, &bytes) : NULL;
-    return cursors && bytes >= RING_ID_COUNT * sizeof *cursors ? &cursors[id] : NULL;
+    const ring_cursor_t *cursors = segment_part(peer, "cursors", SEGMENT_CURSORS, RING_ID_COUNT * sizeof *cursors);
+    return cursors ? &cursors[id] : NULL;
 }
 
 static err_t feed_of(const engine_role_t *e, const segment_t *peer, engine_feed_t *out)
@@ -146,9 +152,8 @@ static err_t sources_join(engine_role_t *e)
 
 static void journal_join(engine_role_t *e)
 {
-    const segment_t *peer  = &e->ctx->peer[ROLE_JOURNAL];
-    size_t           bytes = 0;
-    e->loop.journal        = peer->head ? segment_find(peer, "control", SEGMENT_CONTROL, &bytes) : NULL;
+    const segment_t *peer = &e->ctx->peer[ROLE_JOURNAL];
+    e->loop.journal       = segment_part(peer, "control", SEGMENT_CONTROL, sizeof *e->loop.journal);
     lossless_writer_cursor(&e->loop.jrn, cursor_of(peer, RING_ID_JRN));
 }
 
@@ -394,17 +399,60 @@ err_t engine_open(engine_role_t *e, role_ctx_t *ctx)
 }
 
 /* ---- the loop ----------------------------------------------------------------------------------------------------- */
+/* The descriptor of such a file, which is the caller's now; -1 = there is none. */
+static int file_take(role_ctx_t *ctx, role_file_kind_t kind, uint64_t number)
+{
+    for (uint32_t i = 0; i < ctx->file_count; i++) {
+        role_file_t *file = &ctx->files[i];
+        if (file->kind == (uint32_t)kind && file->number == number && file->fd >= 0) {
+            const int fd = file->fd;
+            file->fd     = -1;
+            return fd;
+        }
+    }
+    return -1;
+}
+
+/* A lane comes in three mails, its connection last; what is there of another lease then is what a supervisor left that
+ * ended between them. */
+static void lane_file(engine_role_t *e, const role_file_t *file)
+{
+    role_ctx_t    *ctx    = e->ctx;
+    const uint64_t number = file->number;
+    for (uint32_t i = 0; i < ctx->file_count; i++) {
+        role_file_t *other = &ctx->files[i];
+        const bool   lanes = other->kind == ROLE_FILE_LANE_CMD || other->kind == ROLE_FILE_LANE_RSP;
+        if (lanes && other->fd >= 0 && other->number != number) {
+            close(other->fd);
+            other->fd = -1;
+        }
+    }
+    const int link = file_take(ctx, ROLE_FILE_LANE_LINK, number);
+    if (link >= 0) {
+        const int cmd = file_take(ctx, ROLE_FILE_LANE_CMD, number), rsp = file_take(ctx, ROLE_FILE_LANE_RSP, number);
+        engine_lanes_lease(&e->loop, number, cmd, rsp, link);
+    }
+}
+
+static bool mail_waits(const engine_role_t *e)
+{
+    return atomic_load_explicit(&e->ctx->words->engine_mail, memory_order_acquire) != e->mail_seen;
+}
+
 static void news(engine_role_t *e)
 {
-    role_ctx_t *ctx = e->ctx;
-    uint32_t    which;
+    role_ctx_t    *ctx  = e->ctx;
+    const uint32_t mail = atomic_load_explicit(&ctx->words->engine_mail, memory_order_acquire);
+    uint32_t       which;
     /* a further life of an adapter would unmap rings that are still read */
     for (uint32_t i = 0; i < NEWS_MAX && !engine_source_waits(&e->loop); i++) {
         const role_news_t what = role_news(ctx, &which);
         if (what == ROLE_NEWS_NONE) {
+            e->mail_seen = mail;
             return;
         }
-        if (what != ROLE_NEWS_PEER) {
+        if (what == ROLE_NEWS_FILE) {
+            lane_file(e, &ctx->files[which]);
             continue;
         }
         if (which == ROLE_JOURNAL) {
@@ -421,18 +469,17 @@ static void news(engine_role_t *e)
     }
 }
 
-/* While it spins the engine makes no system call, so it asks for news only when a peer that it needs is not there, has
- * ended or is silent: whoever is replaced was that before. */
+/* While it spins the engine makes no system call, so it asks for news only when the supervisor says that it has mailed a
+ * lane, or when a peer that it needs is not there, has ended or is silent: whoever is replaced was that before. */
 static bool news_likely(const engine_role_t *e, int64_t mono_ns)
 {
     static const role_t peers[] = {ROLE_JOURNAL, ROLE_SIM, ROLE_CAPTURE};
     for (uint32_t i = 0; i < sizeof peers / sizeof peers[0]; i++) {
-        const segment_t *peer  = &e->ctx->peer[peers[i]];
-        size_t           bytes = 0;
+        const segment_t *peer = &e->ctx->peer[peers[i]];
         if (!topology_runs(peers[i], e->ctx->config)) {
             continue;
         }
-        const control_page_t *page = peer->head ? segment_find(peer, "control", SEGMENT_CONTROL, &bytes) : NULL;
+        const control_page_t *page = segment_part(peer, "control", SEGMENT_CONTROL, sizeof *page);
         if (!page || atomic_load_explicit(&page->state, memory_order_relaxed) >= ROLE_HALT ||
             mono_ns - atomic_load_explicit(&page->heartbeat_mono_ns, memory_order_relaxed) > PEER_SILENT_NS) {
             return true;
@@ -443,11 +490,17 @@ static bool news_likely(const engine_role_t *e, int64_t mono_ns)
 
 static void housekeep(engine_role_t *e, int64_t mono_ns)
 {
+    if (mail_waits(e)) {
+        news(e);
+    }
     if (mono_ns < e->housekeep_mono_ns) {
         return;
     }
     e->housekeep_mono_ns = mono_ns + HOUSEKEEP_NS;
     role_housekeep(e->ctx, mono_ns);
+    histogram_epoch(e->loop.event, mono_ns);
+    histogram_epoch(e->loop.decide, mono_ns);
+    histogram_epoch(e->loop.lanes.latency, mono_ns);
     if (e->ctx->config->run.wait != WAIT_SPIN || news_likely(e, mono_ns)) {
         news(e);
     }
@@ -472,9 +525,13 @@ static void rest(engine_role_t *e, uint32_t done, int64_t mono_ns)
     }
     doorbell_t    *bell = &e->ctx->words->bells[ROLE_ENGINE];
     const uint32_t word = doorbell_arm(bell);
-    const int64_t  now  = role_mono_ns();
-    if (engine_turn(l, now) || l->fenced || role_stopping(e->ctx) != (e->stop_by != 0)) {
+    if (l->lanes.open) {
+        engine_lanes_arm(&l->lanes);
+    }
+    const int64_t now = role_mono_ns();
+    if (engine_turn(l, now) || l->fenced || mail_waits(e) || role_stopping(e->ctx) != (e->stop_by != 0)) {
         doorbell_disarm(bell);
+        engine_lanes_disarm(&l->lanes);
         e->idle_since = 0;
         return;
     }
@@ -483,7 +540,12 @@ static void rest(engine_role_t *e, uint32_t done, int64_t mono_ns)
         wait_ns = CARE_NS;
     }
     counter_add(l->counters, COUNTER_SLEEPS, 1);
-    doorbell_wait(bell, word, wait_ns > 0 ? wait_ns : 0);
+    wait_ns = wait_ns > 0 ? wait_ns : 0;
+    if (l->lanes.open) {
+        engine_lanes_wait(&l->lanes, bell, word, wait_ns);
+    } else {
+        doorbell_wait(bell, word, wait_ns);
+    }
     e->idle_since = 0;
 }
 
@@ -544,6 +606,9 @@ static int stopped(engine_role_t *e)
     if (!named && tell_control(e, CONTROL_KILL, SCOPE_GLOBAL, 0, 0) == ERR_FULL) {
         log_write(&ctx->log, LOG_WARN, "stop: no room to lift the kill of the stop: it stands in the next life too");
     }
+    if (engine_lanes_close(&e->loop, LANE_REASON_STOP) == ERR_FULL) {
+        log_write(&ctx->log, LOG_WARN, "stop: no room to close every lane: the next life closes the rest");
+    }
     role_housekeep(ctx, role_mono_ns());
     if (snapshot_save(e) != ERR_OK) {
         log_write(&ctx->log, LOG_WARN, "stop without a snapshot: %s", err_msg());
@@ -587,6 +652,7 @@ int engine_pass(engine_role_t *e)
 
 void engine_close(engine_role_t *e)
 {
+    engine_lanes_drop(&e->loop.lanes);
     segment_close(&e->old);
     recover_close(&e->recover);
 }

@@ -6,11 +6,12 @@
  *                    last life's requests, BOOT, then the loop (tools/engine_loop.h) until stop, fence or failure
  *
  * Life     RECOVERING with progress ▸ sandbox ▸ BOOT, what was never sent, limits of a new journal ▸ RUN ▸ turns ▸
- *          stop: kill all, wait at most ENGINE_STOP_NS for the last order, snapshot ▸ HALT, exit 0.
+ *          stop: kill all, wait at most ENGINE_STOP_NS for the last order, lanes closed, snapshot ▸ HALT, exit 0.
  *          Fenced: FAIL, exit 75, nothing is sent any more. Anything wrong with snapshot, journal or rings: FAIL with a
  *          sentence in the log, exit 1.
  * Files    ROLE_FILE_SNAPSHOT (one or more: the newest that the journal reaches), ROLE_FILE_JOURNAL (all, in order),
- *          ROLE_FILE_OLD_ENGINE (any number; the one of the last journaled life is used), ROLE_FILE_SNAPSHOT_OUT.
+ *          ROLE_FILE_OLD_ENGINE (any number; the one of the last journaled life is used), ROLE_FILE_SNAPSHOT_OUT. While it
+ *          runs, of each lease (tools/engine_lanes.h) ROLE_FILE_LANE_CMD, _RSP and, last, _LINK.
  * Memory   the arena is private, mapped and touched before RUN; nothing is allocated after.
  * Threads  one. */
 #pragma once
@@ -41,7 +42,8 @@ typedef struct engine_role { /* one life */
     int64_t         housekeep_mono_ns;
     int64_t         stop_by; /* 0 = not stopping */
     uint32_t        boot_id_hash;
-    segment_t       old; /* of the last life that journaled anything, while replaying */
+    uint32_t        mail_seen; /* words->engine_mail when all news had been read */
+    segment_t       old;       /* of the last life that journaled anything, while replaying */
 } engine_role_t;
 
 /* The steps of engine_main, which tests take one by one.

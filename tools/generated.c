@@ -47,7 +47,7 @@ static err_t generate(const generated_options_t *o, offline_t *run, summary_t *s
     sum->seconds_wall   = (double)(clock_mono_ns() - began) / 1e9;
     sum->ns_per_tsc     = sum->seconds_wall * 1e9 / (double)(__rdtsc() - tsc_began);
     sum->seconds_market = (double)seconds;
-    sum->events         = run->event->count;
+    sum->events         = histogram_count(run->event);
     return err;
 }
 

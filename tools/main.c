@@ -21,6 +21,7 @@ static const struct {
     {"positions", command_positions, "its accounts, positions, profit and loss"},
     {"feeds", command_feeds, "its market data: health, age, rates, losses"},
     {"lat", command_lat, "its latencies"},
+    {"metrics", command_metrics, "all its numbers for a monitoring system: Prometheus text, JSON"},
     {"kill", command_kill, "stop trading in a scope: global, tenant, account, strategy, instrument, venue"},
     {"postmortem", command_postmortem, "what an instance left, dead or alive"},
     {"segments", command_segments, "shared memory: list it, remove what the dead left"},

@@ -227,9 +227,9 @@ err_t offline_generate(offline_t *run, int64_t until_ns)
             err = generated_market(run);
         }
         const uint64_t ticks = __rdtsc() - t0;
-        histogram_record(run->event, ticks);
+        histogram_record(run->event, ticks, histogram_count(run->event) + 1);
         if (run->acted) {
-            histogram_record(run->decide, ticks);
+            histogram_record(run->decide, ticks, histogram_count(run->event));
         }
     }
     return err;
@@ -309,8 +309,10 @@ static err_t venue_open(offline_t *run, uint32_t count, const flow_cfg_t *flow_c
         reports                   = run->venue ? sim_venue_reports_max(run->venue) : 0;
     }
     run->reports = (exec_out_t){.reports = take(run, 64, reports * sizeof(exec_report_t)), .cap = reports};
-    run->event   = take(run, 64, sizeof *run->event);
-    run->decide  = take(run, 64, sizeof *run->decide);
+    void *event  = take(run, 128, histogram_footprint());
+    void *decide = take(run, 128, histogram_footprint());
+    run->event   = event ? histogram_new(event, "ticks", 0) : NULL;
+    run->decide  = decide ? histogram_new(decide, "ticks", 0) : NULL;
     return run->delay && run->reports.reports && run->event && run->decide ? ERR_OK : ERR_CONFIG;
 }
 

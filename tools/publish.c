@@ -159,7 +159,7 @@ void publish_all(publish_t *p, int64_t ts_utc_ns)
 }
 
 /* ---- one input ---------------------------------------------------------------------------------------------------- */
-static uint32_t topic_of(msg_type_t type, const void *body)
+uint32_t publish_topic(msg_type_t type, const void *body)
 {
     switch (type) {
     case MSG_VERDICT: return ((const verdict_t *)body)->instrument_id;
@@ -169,6 +169,7 @@ static uint32_t topic_of(msg_type_t type, const void *body)
     case MSG_ALARM: return ((const alarm_t *)body)->instrument_id;
     case MSG_ORDER_STATUS_REQUEST: return ((const order_status_req_t *)body)->instrument_id;
     case MSG_SNAPSHOT_REQUEST: return ((const snapshot_req_t *)body)->instrument_id;
+    case MSG_RISK_CHECK_RESPONSE: return ((const risk_check_resp_t *)body)->instrument_id;
     default: return 0;
     }
 }
@@ -182,7 +183,7 @@ static void tell(publish_t *p, const out_rec_t *rec)
     if (err == ERR_OK) {
         ring_commit(&p->ev, &(ring_meta_t){.len    = (uint32_t)len,
                                            .type   = rec->type,
-                                           .topic  = topic_of(msg.type, msg.body),
+                                           .topic  = publish_topic(msg.type, msg.body),
                                            .tenant = TENANT_ID});
     }
 }

@@ -32,6 +32,9 @@ typedef struct publish {
 /* publish_join: ev and the records in the engine's own segment. ERR_NOT_FOUND or ERR_PARSE names the object. */
 err_t publish_join(publish_t *publish, const engine_t *engine, const segment_t *own);
 
+/* publish_topic: of an output: its instrument, 0 = none. */
+uint32_t publish_topic(msg_type_t type, const void *body);
+
 /* publish_input: what one input did. in: as applied; out: what it caused; ts_utc_ns: its time. */
 void publish_input(publish_t *publish, const msg_t *in, const engine_out_t *out, int64_t ts_utc_ns);
 

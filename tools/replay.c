@@ -384,9 +384,9 @@ static err_t line_apply(replay_t *r, const capture_line_t *line)
     r->run.acted          = false;
     const err_t    bad    = r->venue->decode(r->codec[r->def.file_kind[line->file]], &frame);
     const uint64_t ticks  = __rdtsc() - began;
-    histogram_record(r->run.event, ticks);
+    histogram_record(r->run.event, ticks, line->line_no);
     if (r->run.acted) {
-        histogram_record(r->run.decide, ticks);
+        histogram_record(r->run.decide, ticks, line->line_no);
     }
     if (bad && !r->sink_err) {
         err_wrap(bad, "%s line %" PRIu64, r->files[line->file], line->line_no);

@@ -278,6 +278,8 @@ static void line_running(run_t *run, int64_t now)
     if (!c || !h || !j || !d) {
         return;
     }
+    static histogram_copy_t events;
+    histogram_copy(h, &events);
     const uint64_t inputs = counter_get(c, COUNTER_INPUTS);
     const int64_t  took   = now - run->shown_ns;
     const double   per_s =
@@ -292,7 +294,7 @@ static void line_running(run_t *run, int64_t now)
                  "  event p99 %.1f us  journal %.1f MB",
                  (double)(now - run->running_ns) / 1e9, per_s, counter_get(c, COUNTER_ORDERS),
                  counter_get(c, COUNTER_FILLS), counter_get(c, COUNTER_DENIED),
-                 (double)histogram_quantile(h, 990000) / 1e3, (double)counter_get(j, COUNTER_JOURNAL_BYTES) / 1e6);
+                 (double)histogram_quantile(&events, 990000) / 1e3, (double)counter_get(j, COUNTER_JOURNAL_BYTES) / 1e6);
     fprintf(stderr, "\r\033[K%.*s", size.ws_col > 0 && size.ws_col <= len ? size.ws_col - 1 : len, line);
 }
 
@@ -373,7 +375,7 @@ static json_t *counters_json(const run_t *run)
     const counters_t      *c       = object(run, ROLE_ENGINE, "counters", SEGMENT_COUNTERS, sizeof *c);
     json_t                *o       = json_object();
     for (size_t i = 0; c && i < sizeof shown / sizeof shown[0]; i++) {
-        json_object_set_new(o, counter_info(shown[i])->name, table_u64(counter_get(c, shown[i])));
+        json_object_set_new(o, counter_name(shown[i]), table_u64(counter_get(c, shown[i])));
     }
     return o;
 }
@@ -465,7 +467,7 @@ static int summary(run_t *run)
     json_object_set_new(sum, "shm_bytes", table_u64(supervisor_memory(run->supervisor)));
     json_object_set_new(sum, "counters", counters_json(run));
     json_object_set_new(sum, "positions", positions);
-    json_object_set_new(sum, "latency", view_lat(&a));
+    json_object_set_new(sum, "latency", view_lat(&a, 0, false));
     json_object_set_new(sum, "journal", journal_json(run));
     json_object_set_new(sum, "next", next_json(run->config->instance));
     if (run->o.json) {

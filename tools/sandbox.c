@@ -21,11 +21,13 @@
 typedef enum condition {
     ANY = 0,
     NOT_WRITABLE, /* mmap: read-only segments of new peers */
+    SHARED,       /* mmap: the memory of a lane, which is a file, never code */
     NOT_EXEC,     /* mmap: buffers of a library */
     BY_FD,        /* newfstatat: of a descriptor, not of a name */
     UNIX,         /* socket: AF_UNIX */
     SELF,         /* tgkill: this process, for an assertion's abort */
-    BLOCKING      /* fcntl: F_GETFL, F_SETFL */
+    BLOCKING,     /* fcntl: F_GETFL, F_SETFL */
+    SEALS         /* fcntl: F_GET_SEALS, F_ADD_SEALS */
 } condition_t;
 
 /* clang-format off */
@@ -53,10 +55,14 @@ static const struct rule {
     {SCMP_SYS(fstat),            ALL,               ANY},
     {SCMP_SYS(newfstatat),       ALL,               BY_FD},
     {SCMP_SYS(mmap),             E | J | S | V,     NOT_WRITABLE},
+    {SCMP_SYS(mmap),             E,                 SHARED},
     {SCMP_SYS(mmap),             C,                 NOT_EXEC}, /* gzip */
     {SCMP_SYS(munmap),           ALL,               ANY},
     {SCMP_SYS(close),            ALL,               ANY},
     {SCMP_SYS(getuid),           ALL,               ANY},
+    /* lanes: files come as news; who is at the other end, and does he live? */
+    {SCMP_SYS(futex_waitv),      E,                 ANY},
+    {SCMP_SYS(fcntl),            E,                 SEALS},
     /* files that are open */
     {SCMP_SYS(pwrite64),         E | J,             ANY},
     {SCMP_SYS(fsync),            E | J,             ANY},
@@ -76,13 +82,20 @@ static const struct rule {
     {SCMP_SYS(accept4),          V,                 ANY},
     {SCMP_SYS(sendmsg),          S | V,             ANY},
     {SCMP_SYS(sendto),           S | V,             ANY},
-    {SCMP_SYS(recvfrom),         S | V,             ANY},
-    {SCMP_SYS(getsockopt),       S | V,             ANY},
+    {SCMP_SYS(recvfrom),         E | S | V,         ANY},
+    {SCMP_SYS(getsockopt),       E | S | V,         ANY},
     {SCMP_SYS(setsockopt),       S | V,             ANY},
     {SCMP_SYS(shutdown),         S | V,             ANY},
     {SCMP_SYS(fcntl),            S | V,             BLOCKING},
 };
 /* clang-format on */
+
+/* Allowed when the second argument is the one or the other. */
+static int either(scmp_filter_ctx filter, int call, scmp_datum_t one, scmp_datum_t other)
+{
+    const int rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, one));
+    return rc ? rc : seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, other));
+}
 
 static int rule_add(scmp_filter_ctx filter, const struct rule *rule)
 {
@@ -102,13 +115,11 @@ static int rule_add(scmp_filter_ctx filter, const struct rule *rule)
     case SELF:
         return seccomp_rule_add(filter, SCMP_ACT_ALLOW, rule->call, 1,
                                 SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)getpid()));
-    case BLOCKING: {
-        const int rc =
-            seccomp_rule_add(filter, SCMP_ACT_ALLOW, rule->call, 1, SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, F_GETFL));
-        return rc ? rc
-                  : seccomp_rule_add(filter, SCMP_ACT_ALLOW, rule->call, 1,
-                                     SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, F_SETFL));
-    }
+    case SHARED: /* of the type's bits SHARED alone, and not anonymous */
+        return seccomp_rule_add(filter, SCMP_ACT_ALLOW, rule->call, 2, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+                                SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_TYPE | MAP_ANONYMOUS, MAP_SHARED));
+    case BLOCKING: return either(filter, rule->call, F_GETFL, F_SETFL);
+    case SEALS: return either(filter, rule->call, F_GET_SEALS, F_ADD_SEALS);
     }
     return -EINVAL;
 }

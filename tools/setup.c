@@ -118,7 +118,23 @@ err_t setup_live(setup_t *setup)
             err = account_add(setup, ccy_pack(c->accounts[i].currency), (int32_t)c->accounts[i].money_exp, 0);
         }
     }
+    setup->lane_count = c->lanes.clients_count;
     return err;
+}
+
+bool setup_lane(const setup_t *setup, uint32_t lane_id, lane_t *out)
+{
+    if (lane_id - 1 >= setup->lane_count) {
+        return false;
+    }
+    const config_client_t *c = &setup->config->lanes.clients[lane_id - 1];
+    out->lane_id             = lane_id;
+    out->tenant_id           = TENANT_ID;
+    out->strategy_id         = setup->strategy_count + lane_id;
+    out->accounts            = (uint64_t)c->accounts;
+    out->rights              = (uint16_t)c->rights;
+    out->on_close            = (uint8_t)c->on_close;
+    return true;
 }
 
 /* ---- sizes and strategies: each once in every account ------------------------------------------------------------ */
@@ -157,6 +173,7 @@ err_t setup_engine_cfg(setup_t *setup, uint32_t instruments_max, char *const *sp
                                            .accounts_max    = setup->account_count,
                                            .orders_max      = (uint32_t)c->orders_max,
                                            .fills_max       = (uint32_t)c->orders_max,
+                                           .lanes_max       = setup->lane_count,
                                            .stale_ns        = STALE_NS,
                                            .book            = book};
     risk_cfg_default(&out->risk);
@@ -223,6 +240,12 @@ err_t setup_open(const setup_t *setup, setup_emit_t emit, void *ctx)
     risk_limits_default(SCOPE_STRATEGY, &limits);
     for (uint32_t i = 1; !err && i <= setup->strategy_count; i++) {
         err = limit_set(to, SCOPE_STRATEGY, i, 0, &limits);
+    }
+    for (uint32_t i = 1; !err && i <= setup->lane_count; i++) {
+        const config_client_t *c = &setup->config->lanes.clients[i - 1];
+        limits.rate_n            = c->orders_per_s;
+        limits.msg_n             = c->messages_per_s;
+        err                      = limit_set(to, SCOPE_STRATEGY, setup->strategy_count + i, 0, &limits);
     }
     for (int i = 0; !err && i < 2; i++) {
         err = record(to, MSG_CONTROL, &ok[i]);
@@ -297,7 +320,7 @@ err_t setup_price(const setup_t *setup, const instrument_t *ins, int64_t px, set
     if (!err && account) {
         err = price_account(to, account, a, ins, order_qty, position_qty);
     }
-    for (uint32_t s = 1; !err && account && s <= setup->strategy_count; s++) {
+    for (uint32_t s = 1; !err && account && s <= setup->strategy_count + setup->lane_count; s++) {
         risk_limits_default(SCOPE_STRATEGY_INSTRUMENT, &limits);
         limits.max_long = limits.max_short = position_qty;
         err = limit_set(to, SCOPE_STRATEGY_INSTRUMENT, s, ins->def.instrument_id, &limits);

@@ -5,7 +5,9 @@
  * Accounts   Offline: one for each settlement currency of the instruments (setup_currency for each). Live: those of the
  *            configuration, in its order. Amounts and limits that the configuration does not name follow from the
  *            account's initial money: see offline.h.
- * Limits     Those of accounts, strategies, venues at once; those in quantities at an instrument's first price. */
+ * Limits     Those of accounts, strategies, venues at once; those in quantities at an instrument's first price. A client's
+ *            strategy has the rates of its configuration, and in each instrument the position of the account in its
+ *            currency, as any other strategy. */
 #pragma once
 
 #include "core/engine/engine.h"
@@ -25,6 +27,8 @@ typedef struct setup {
     const config_t *config;
     uint32_t        account_count;
     uint32_t        strategy_count;
+    uint32_t        lane_count; /* clients with lanes, their strategies follow behind; live only */
+    uint32_t        reserved;
     setup_account_t accounts[SETUP_ACCOUNTS_MAX + 1]; /* by id, from 1 */
 } setup_t;
 
@@ -32,8 +36,8 @@ typedef struct setup {
 typedef err_t (*setup_emit_t)(void *ctx, const msg_t *msg);
 
 /* setup_currency: an account for the settlement currency of ins, if there is none. setup_live: all accounts of the
- * configuration; an account counts in 10^-money_exp as the configuration says; an instrument in the same currency with
- * another scale is refused by setup_instrument with a sentence, and cannot be traded. */
+ * configuration, and its clients with lanes; an account counts in 10^-money_exp as the configuration says; an instrument
+ * in the same currency with another scale is refused by setup_instrument with a sentence, and cannot be traded. */
 err_t setup_begin(setup_t *setup, const config_t *config);
 err_t setup_currency(setup_t *setup, const instrument_t *ins);
 err_t setup_live(setup_t *setup);
@@ -47,9 +51,11 @@ err_t setup_engine_cfg(setup_t *setup, uint32_t instruments_max, char *const *sp
 
 /* setup_open: ACCOUNT_DEF and LIMIT_SET of accounts and strategies, CONTROL of journal and, last of all, clock. After
  * BOOT; said again it changes nothing.
+ * setup_lane: who the client of lane lane_id is: tenant, accounts, strategy, rights, policy; false: no such client.
  * setup_instrument: what an instrument's venue needs (limits; its link and session are the adapter's to tell).
  * setup_price: limits in quantities at the first price of an instrument; all of them nothing when no account is in its
  * currency. */
+bool  setup_lane(const setup_t *setup, uint32_t lane_id, lane_t *out);
 err_t setup_open(const setup_t *setup, setup_emit_t emit, void *ctx);
 err_t setup_instrument(const setup_t *setup, const instrument_t *ins, setup_emit_t emit, void *ctx);
 err_t setup_price(const setup_t *setup, const instrument_t *ins, int64_t px, setup_emit_t emit, void *ctx);

@@ -4,15 +4,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/engine/engine.h"
+#include "core/types/decimal.h"
 #include "core/types/ids.h"
 
 #define STATE_FORMAT                                                                                                   \
@@ -479,6 +482,24 @@ err_t state_dir_spare(state_dir_t *dir, int64_t step)
 }
 
 /* ---- locks -------------------------------------------------------------------------------------------------------- */
+/* Who holds it, by the file. A holder of this moment may not have written its pid yet, and what is there is a dead one's:
+ * a little patience. (In another pid namespace nobody seems to live: then what is there is told all the same.) */
+static int32_t holder_of(int fd)
+{
+    int64_t pid = 0;
+    for (int tries = 0; tries < 500; tries++) {
+        char          text[24] = {0};
+        const ssize_t n        = pread(fd, text, sizeof text - 1, 0);
+        if (n <= 0 || decimal_parse(text, strcspn(text, "\n"), 0, &pid) != ERR_OK || pid < 0 || pid > INT32_MAX) {
+            pid = 0;
+        } else if (kill((pid_t)pid, 0) == 0 || errno == EPERM) {
+            break;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return (int32_t)pid;
+}
+
 err_t state_dir_lock(int dir_fd, const char *name, int *fd)
 {
     for (;;) {
@@ -489,11 +510,10 @@ err_t state_dir_lock(int dir_fd, const char *name, int *fd)
             return err_set(ERR_IO, "%s: cannot be opened: %s", name, strerror(errno));
         }
         if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
-            const ssize_t n = pread(*fd, text, sizeof text - 1, 0);
+            const int32_t pid = holder_of(*fd);
             close(*fd);
             *fd = -1;
-            return err_set(ERR_EXISTS, "%s is held by pid %.*s", name, n > 0 ? (int)strcspn(text, "\n") : 1,
-                           n > 0 ? text : "?");
+            return err_set(ERR_EXISTS, "%s is held by pid %d", name, pid);
         }
         /* The file may have been removed between opening and locking: then it is nobody's lock. */
         if (fstat(*fd, &held) == 0 && fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&

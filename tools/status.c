@@ -85,8 +85,13 @@ static json_t *counters_json(const attach_t *a, role_t role)
 {
     const counters_t *c = attach_counters(a, role);
     json_t           *o = json_object();
-    for (uint32_t i = 0; c && i < COUNTER_COUNT; i++) {
-        json_object_set_new(o, counter_info((counter_t)i)->name, table_u64(counter_get(c, (counter_t)i)));
+    counter_row_t     row; /* by the segment's own catalogue: whatever build its role is of */
+    uint64_t          value;
+    err_t             err = c ? ERR_OK : ERR_NOT_FOUND;
+    for (uint32_t i = 0; err != ERR_NOT_FOUND; i++) {
+        if ((err = counters_at(c, i, &row, &value)) == ERR_OK) {
+            json_object_set_new(o, row.name, table_u64(value));
+        }
     }
     return o;
 }
@@ -219,6 +224,40 @@ static json_t *kill_json(const attach_t *a)
     return list;
 }
 
+/* ---- lanes of clients: those of the configuration, as they stand or ended last in this life of the engine -------------- */
+static json_t *lane_json(const lanes_page_t *page, uint32_t lane_id)
+{
+    static const char *const states[LANE_STATE_COUNT] = {"NONE", "OPEN", "CLOSED"};
+    lane_t                   lane                     = {0};
+    char                     name[sizeof page->names[0]];
+    json_t                  *o      = json_object();
+    const bool               leased = lanes_page_read(page, lane_id, &lane) && lane.state < LANE_STATE_COUNT;
+    snprintf(name, sizeof name, "%.*s", (int)sizeof name - 1, page->names[lane_id - 1]);
+    json_object_set_new(o, "lane", command_text(name));
+    json_object_set_new(o, "id", table_u64(lane_id));
+    json_object_set_new(o, "state", json_string(states[leased ? lane.state : LANE_NONE]));
+    json_object_set_new(o, "pid", leased ? table_u64(lane.pid) : json_null());
+    json_object_set_new(o, "uid", leased ? table_u64(lane.uid) : json_null());
+    json_object_set_new(o, "requests",
+                        table_u64(atomic_load_explicit(&page->requests[lane_id - 1], memory_order_relaxed)));
+    json_object_set_new(o, "reason",
+                        leased && lane.state == LANE_CLOSED ? json_string(lane_reason_str((lane_reason_t)lane.reason))
+                                                            : json_null());
+    return o;
+}
+
+static json_t *lanes_json(const attach_t *a)
+{
+    const lanes_page_t *page = segment_part(&a->role[ROLE_ENGINE], "lanes", SEGMENT_BLOB, sizeof *page);
+    json_t             *list = json_array();
+    for (uint32_t i = 1; page && i <= ENGINE_LANES_MAX; i++) {
+        if (page->names[i - 1][0]) {
+            json_array_append_new(list, lane_json(page, i));
+        }
+    }
+    return list;
+}
+
 json_t *view_status(attach_t *a)
 {
     const control_page_t *engine = attach_control(a, ROLE_ENGINE);
@@ -254,6 +293,7 @@ json_t *view_status(attach_t *a)
     json_object_set_new(view, "rings", rings);
     json_object_set_new(view, "journal", journal_json(a));
     json_object_set_new(view, "kill", kill_json(a));
+    json_object_set_new(view, "lanes", lanes_json(a));
     return view;
 }
 
@@ -274,6 +314,11 @@ static const column_t ring_columns[] = {
     {"ring", "ring", COLUMN_TEXT},     {"writer", "writer", COLUMN_TEXT},         {"reader", "reader", COLUMN_TEXT},
     {"slots", "slots", COLUMN_NUMBER}, {"written", "written", COLUMN_NUMBER},     {"taken", "taken", COLUMN_NUMBER},
     {"lag", "lag", COLUMN_NUMBER},     {"fill_percent", "fill %", COLUMN_NUMBER}, {"lost", "lost", COLUMN_NUMBER},
+};
+static const column_t lane_columns[] = {
+    {"lane", "lane", COLUMN_TEXT},    {"id", "id", COLUMN_NUMBER},   {"state", "state", COLUMN_TEXT},
+    {"pid", "pid", COLUMN_NUMBER},    {"uid", "uid", COLUMN_NUMBER}, {"requests", "requests", COLUMN_NUMBER},
+    {"reason", "ended", COLUMN_TEXT},
 };
 #define COLUMNS(list) (list), sizeof(list) / sizeof((list)[0])
 
@@ -330,6 +375,10 @@ void view_status_text(FILE *to, const json_t *view, bool colour)
     table_text(to, COLUMNS(ring_columns), json_object_get(view, "rings"), colour);
     table_title(to, "Journal", colour);
     line_of(to, " ", json_object_get(view, "journal"), journal, sizeof journal / sizeof journal[0]);
+    if (json_array_size(json_object_get(view, "lanes"))) {
+        table_title(to, "Lanes", colour);
+        table_text(to, COLUMNS(lane_columns), json_object_get(view, "lanes"), colour);
+    }
     table_title(to, "Counters", colour);
     counters_text(to, json_object_get(view, "roles"));
 }
@@ -337,7 +386,8 @@ void view_status_text(FILE *to, const json_t *view, bool colour)
 static int usage(FILE *to)
 {
     fputs("usage: hwal status [OPTIONS]\n\n"
-          "State of an instance, its roles, rings, journal and kill words. Exit 0 it lives, 3 there is none, 4 its "
+          "State of an instance, its roles, rings, journal, lanes and kill words. Exit 0 it lives, 3 there is none, 4 "
+          "its "
           "engine\n"
           "is silent (what it left is printed all the same).\n" ATTACH_HELP "  --csv             the roles as CSV\n\n"
           "examples:\n"

@@ -120,14 +120,16 @@ static json_t *position_json(const instrument_t *ins, const position_t *p)
 
 static json_t *latency_json(const histogram_t *h, double ns_per_tsc)
 {
+    static histogram_copy_t copy;
+    histogram_copy(h, &copy);
     const struct {
         const char *name;
         uint64_t    ticks;
-    } rows[]  = {{"p50", histogram_quantile(h, 500000)},
-                 {"p99", histogram_quantile(h, 990000)},
-                 {"p999", histogram_quantile(h, 999000)},
-                 {"max", h->max}};
-    json_t *o = json_pack("{s:o}", "n", json_u64(h->count));
+    } rows[]  = {{"p50", histogram_quantile(&copy, 500000)},
+                 {"p99", histogram_quantile(&copy, 990000)},
+                 {"p999", histogram_quantile(&copy, 999000)},
+                 {"max", copy.max}};
+    json_t *o = json_pack("{s:o}", "n", json_u64(copy.count));
     for (size_t i = 0; i < 4; i++) {
         json_object_set_new(o, rows[i].name, json_u64((uint64_t)((double)rows[i].ticks * ns_per_tsc)));
     }
@@ -206,10 +208,12 @@ json_t *summary_json(const summary_t *s)
 /* ---- text -------------------------------------------------------------------------------------------------------- */
 static void latency_text(FILE *to, const char *name, const histogram_t *h, double ns_per_tsc)
 {
-    const double k = ns_per_tsc / 1000.0;
-    fprintf(to, "  %-26s %10" PRIu64 " %10.2f %10.2f %10.2f %10.1f\n", name, h->count,
-            (double)histogram_quantile(h, 500000) * k, (double)histogram_quantile(h, 990000) * k,
-            (double)histogram_quantile(h, 999000) * k, (double)h->max * k);
+    static histogram_copy_t copy;
+    const double            k = ns_per_tsc / 1000.0;
+    histogram_copy(h, &copy);
+    fprintf(to, "  %-26s %10" PRIu64 " %10.2f %10.2f %10.2f %10.1f\n", name, copy.count,
+            (double)histogram_quantile(&copy, 500000) * k, (double)histogram_quantile(&copy, 990000) * k,
+            (double)histogram_quantile(&copy, 999000) * k, (double)copy.max * k);
 }
 
 static void books_text(const summary_t *s, FILE *to, const char *bold, const char *plain)

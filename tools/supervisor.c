@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,15 +17,17 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/types/time.h"
 #include "ipc/message.h"
 #include "ipc/version.h"
+#include "tools/door.h"
+#include "tools/mail.h"
 
-#define BOOT_GENS 1024u /* generations of one boot */
+#define BOOT_GENS 1024u                        /* generations of one boot */
+#define BOOT_MAX (UINT32_MAX / BOOT_GENS - 1u) /* numbers never come again: there is no wrap */
 #define BACKOFF_FIRST_NS (100 * NS_PER_MS)
 #define BACKOFF_MAX_NS (5 * NS_PER_S)
 #define SPARE_STEP (4 << 20)
@@ -44,6 +47,8 @@ typedef struct watch { /* one role */
     segment_t     before;
     ring_reader_t log;
     bool          log_joined;
+    const void   *jrn; /* engine: where its ring lies, found while the segment was fresh; NULL = nowhere */
+    size_t        jrn_bytes;
     int64_t       log_seen_utc_ns; /* lines up to here were told by the supervisor before */
     int64_t       born_ns;
     int64_t       deaths[SUPERVISOR_DEATHS_MAX]; /* times, a ring */
@@ -68,6 +73,7 @@ struct supervisor {
     segment_t          words_segment;
     words_t           *words;
     int                fifo[ROLE_COUNT];
+    door_t             door;
     watch_t            role[ROLE_COUNT];
     uint32_t           gen_next;
     uint32_t           gen_first; /* of this start; 0 = adopted, or not so far */
@@ -148,8 +154,7 @@ static void row_publish(supervisor_t *s, role_t role)
 
 static const control_page_t *control_of(const supervisor_t *s, role_t role)
 {
-    size_t bytes;
-    return s->role[role].seg.head ? segment_find(&s->role[role].seg, "control", SEGMENT_CONTROL, &bytes) : NULL;
+    return segment_part(&s->role[role].seg, "control", SEGMENT_CONTROL, sizeof(control_page_t));
 }
 
 static uint32_t state_of(const supervisor_t *s, role_t role)
@@ -163,6 +168,14 @@ static bool lives(const supervisor_t *s, role_t role)
     return s->role[role].pid_fd >= 0;
 }
 
+static err_t boot_raise(supervisor_t *s, uint32_t boot)
+{
+    return boot <= BOOT_MAX
+               ? state_dir_raise(&s->state, s->state.epoch, boot)
+               : err_set(ERR_LIMIT, "%s: start %u of this journal, the last one is %u: begin a new one (--new)",
+                         s->state.path, boot, BOOT_MAX);
+}
+
 static err_t gen_new(supervisor_t *s, uint32_t *gen)
 {
     *gen = s->gen_next++;
@@ -171,7 +184,7 @@ static err_t gen_new(supervisor_t *s, uint32_t *gen)
     }
     const uint32_t boot = s->gen_next / BOOT_GENS; /* the numbers of this boot are used up */
     s->gen_next++;
-    return state_dir_raise(&s->state, s->state.epoch, boot);
+    return boot_raise(s, boot);
 }
 
 /* ---- the directory in shared memory --------------------------------------------------------------------------------- */
@@ -212,8 +225,7 @@ static void directory_walk(supervisor_t *s, entry_t entry, void *ctx)
 /* When the supervisor of that segment looked last, by the clock of the log. */
 static int64_t heard_until(const segment_t *seg)
 {
-    size_t                bytes;
-    const control_page_t *control = segment_find(seg, "control", SEGMENT_CONTROL, &bytes);
+    const control_page_t *control = segment_part(seg, "control", SEGMENT_CONTROL, sizeof *control);
     const int64_t         beat = control ? atomic_load_explicit(&control->heartbeat_mono_ns, memory_order_relaxed) : 0;
     return beat ? role_utc_ns() - (role_mono_ns() - beat) : 0;
 }
@@ -361,61 +373,6 @@ static err_t fifos_open(supervisor_t *s)
     return ERR_OK;
 }
 
-/* By the descriptor of the directory: its path may be longer than a socket's name. */
-static struct sockaddr_un socket_name(const supervisor_t *s, const char *name)
-{
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-    snprintf(at.sun_path, sizeof at.sun_path, "/proc/self/fd/%d/%s", s->dir_fd, name);
-    return at;
-}
-
-static int socket_bound(supervisor_t *s, int type, const char *name)
-{
-    const struct sockaddr_un at = socket_name(s, name);
-    const int                fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        err_set(ERR_IO, "%s/%s: cannot be made: %s", s->dir, name, strerror(errno));
-        return -1;
-    }
-    unlinkat(s->dir_fd, name, 0);
-    const mode_t mask = umask(0177); /* there is no fchmod of a socket's name */
-    const bool   ok =
-        bind(fd, (const struct sockaddr *)&at, sizeof at) == 0 && (type != SOCK_STREAM || listen(fd, 8) == 0);
-    umask(mask);
-    if (!ok) {
-        err_set(ERR_IO, "%s/%s: cannot be made: %s", s->dir, name, strerror(errno));
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-/* false: not now; the next turn tries again. */
-static bool mail_send(supervisor_t *s, role_t to, const role_mail_t *mail, int fd)
-{
-    char name[32];
-    snprintf(name, sizeof name, "%s.ctl", topology_role_name(to));
-    struct sockaddr_un at = socket_name(s, name);
-    role_mail_t        m  = *mail;
-    union {
-        struct cmsghdr align;
-        char           bytes[CMSG_SPACE(sizeof(int))];
-    } control             = {0};
-    struct iovec    part  = {.iov_base = &m, .iov_len = sizeof m};
-    struct msghdr   head  = {.msg_name       = &at,
-                             .msg_namelen    = sizeof at,
-                             .msg_iov        = &part,
-                             .msg_iovlen     = 1,
-                             .msg_control    = control.bytes,
-                             .msg_controllen = sizeof control.bytes};
-    struct cmsghdr *right = CMSG_FIRSTHDR(&head);
-    right->cmsg_level     = SOL_SOCKET;
-    right->cmsg_type      = SCM_RIGHTS;
-    right->cmsg_len       = CMSG_LEN(sizeof fd);
-    memcpy(CMSG_DATA(right), &fd, sizeof fd);
-    return sendmsg(s->mail_fd, &head, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof m;
-}
-
 static void bell(supervisor_t *s, role_t role)
 {
     doorbell_ring(&s->words->bells[role], s->fifo[role]);
@@ -430,8 +387,8 @@ static void peers_tell(supervisor_t *s)
         for (role_t of = 0; lives(s, to) && of < ROLE_COUNT; of++) {
             const segment_t *seg = of == to ? NULL : &s->role[of].seg;
             if (seg && seg->head && seg->head->gen != w->told[of] &&
-                mail_send(s, to, &(role_mail_t){.magic = ROLE_MAIL_MAGIC, .role = of, .gen = seg->head->gen},
-                          seg->fd)) {
+                mail_send(s->mail_fd, s->dir_fd, to,
+                          &(role_mail_t){.magic = ROLE_MAIL_MAGIC, .role = of, .gen = seg->head->gen}, seg->fd)) {
                 w->told[of] = seg->head->gen;
                 told        = true;
             }
@@ -526,7 +483,8 @@ static err_t files_for(supervisor_t *s, role_ctx_t *ctx)
     }
     case ROLE_SIM: return files_old_engines(s, ctx);
     case ROLE_JOURNAL: return files_journal(s, ctx);
-    case ROLE_VENUE: return file_add(ctx, socket_bound(s, SOCK_STREAM, VENUE_SOCKET), ROLE_FILE_LISTEN, 0);
+    case ROLE_VENUE:
+        return file_add(ctx, mail_bind(s->dir_fd, s->dir, SOCK_STREAM, VENUE_SOCKET, 0600), ROLE_FILE_LISTEN, 0);
     case ROLE_SUPERVISOR:
     case ROLE_CAPTURE:
     case ROLE_COUNT: break;
@@ -569,10 +527,9 @@ static bool jrn_drained(const supervisor_t *s, const char **why)
 {
     const watch_t         *engine  = &s->role[ROLE_ENGINE];
     const watch_t         *journal = &s->role[ROLE_JOURNAL];
-    size_t                 bytes;
-    const ring_lossless_t *jrn = engine->seg.head ? segment_find(&engine->seg, "jrn", SEGMENT_LOSSLESS, &bytes) : NULL;
+    const ring_lossless_t *jrn     = engine->jrn;
     lossless_reader_t      reader;
-    if (!jrn || lossless_reader_join(&reader, jrn, bytes, NULL, 0) != ERR_OK) {
+    if (!jrn || lossless_reader_join(&reader, jrn, engine->jrn_bytes, NULL, 0) != ERR_OK) {
         return true; /* there is no last life, or nothing of it that could be read */
     }
     const uint64_t written = lossless_written(&reader);
@@ -583,10 +540,10 @@ static bool jrn_drained(const supervisor_t *s, const char **why)
         *why = "the journal role is not running";
         return false;
     }
-    const ring_cursor_t *cursors = segment_find(&journal->seg, "cursors", SEGMENT_CURSORS, &bytes);
-    *why                         = "the journal role has not yet put the last life's records on file";
-    return cursors && bytes >= RING_ID_COUNT * sizeof *cursors &&
-           lossless_cursor_taken(&cursors[RING_ID_JRN], jrn) == written;
+    const ring_cursor_t *cursors =
+        segment_part(&journal->seg, "cursors", SEGMENT_CURSORS, RING_ID_COUNT * sizeof *cursors);
+    *why = "the journal role has not yet put the last life's records on file";
+    return cursors && lossless_cursor_taken(&cursors[RING_ID_JRN], jrn) == written;
 }
 
 /* What must be so before an engine's life begins: see the head of the file. ERR_AGAIN: not yet. */
@@ -621,6 +578,7 @@ static void segment_take(supervisor_t *s, role_t role, segment_t *seg)
     segment_close(&w->before);
     w->before     = w->seg;
     w->seg        = *seg;
+    w->jrn        = role == ROLE_ENGINE ? segment_find(seg, "jrn", SEGMENT_LOSSLESS, &w->jrn_bytes) : NULL;
     void *log     = segment_find(seg, "log", SEGMENT_BROADCAST, &bytes);
     w->log_joined = log && ring_reader_join(&w->log, log, bytes, RING_OLDEST) == ERR_OK;
 }
@@ -661,7 +619,7 @@ static err_t role_start(supervisor_t *s, role_t role)
     }
     err = gen_new(s, &ctx.gen);
     snprintf(name, sizeof name, "%s.ctl", topology_role_name(role));
-    if (!err && (ctx.ctl_fd = socket_bound(s, SOCK_DGRAM, name)) < 0) {
+    if (!err && (ctx.ctl_fd = mail_bind(s->dir_fd, s->dir, SOCK_DGRAM, name, 0600)) < 0) {
         err = ERR_IO;
     }
     err = err ? err : files_for(s, &ctx);
@@ -855,7 +813,7 @@ static void files_look(supervisor_t *s, int64_t now)
         if (lives(s, ROLE_JOURNAL) && w->told_file < newest) {
             const int fd = state_dir_file(&s->state, STATE_JOURNAL, newest, O_RDWR | O_DIRECT);
             if (fd >= 0 &&
-                mail_send(s, ROLE_JOURNAL,
+                mail_send(s->mail_fd, s->dir_fd, ROLE_JOURNAL,
                           &(role_mail_t){.magic = ROLE_MAIL_MAGIC, .file = ROLE_FILE_JOURNAL, .number = newest}, fd)) {
                 w->told_file = newest;
                 bell(s, ROLE_JOURNAL);
@@ -922,8 +880,9 @@ static void stop_look(supervisor_t *s, int64_t now)
 
 static void wait_for(supervisor_t *s, int64_t wait_ns)
 {
-    struct pollfd fds[ROLE_COUNT];
-    nfds_t        n = 0;
+    struct pollfd fds[ROLE_COUNT + DOOR_POLL_MAX];
+    nfds_t        n = door_poll(&s->door, role_mono_ns(), fds);
+    wait_ns         = door_wait_ns(&s->door, wait_ns);
     for (role_t role = 0; role < ROLE_COUNT; role++) {
         if (lives(s, role)) {
             fds[n++] = (struct pollfd){.fd = s->role[role].pid_fd, .events = POLLIN};
@@ -955,6 +914,8 @@ supervisor_phase_t supervisor_turn(supervisor_t *s, int64_t wait_ns)
     }
     const bool all = states_look(s);
     peers_tell(s);
+    door_turn(&s->door, now,
+              lives(s, ROLE_ENGINE) && s->phase < SUPERVISOR_STOPPING ? &s->role[ROLE_ENGINE].seg : NULL);
     files_look(s, now);
     for (role_t role = ROLE_ENGINE; role < ROLE_COUNT; role++) {
         log_drain(s, role);
@@ -1180,7 +1141,7 @@ static err_t inherit(supervisor_t *s)
         const uint32_t boot = (s->state.boot > gen / BOOT_GENS ? s->state.boot : gen / BOOT_GENS) + 1;
         s->state.first      = s->state.fresh ? boot : s->state.first;
         s->gen_next = s->gen_first = boot * BOOT_GENS + 1;
-        err                        = state_dir_raise(&s->state, s->state.epoch, boot);
+        err                        = boot_raise(s, boot);
     }
     for (role_t role = ROLE_ENGINE; same && !err && role < ROLE_COUNT; role++) {
         role_row_t row;
@@ -1216,10 +1177,51 @@ static err_t descriptors_check(void)
     return ERR_OK;
 }
 
+/* A processor that we may not use. The kernel would let a role leave the mask that somebody gave us (taskset), or refuse
+ * it in the middle of the start (cpuset). */
+static err_t processor_check(const char *key, int64_t cpu)
+{
+    cpu_set_t may;
+    CPU_ZERO(&may);
+    if (cpu < 0 || sched_getaffinity(0, sizeof may, &may) != 0 || CPU_ISSET((size_t)cpu, &may)) {
+        return ERR_OK;
+    }
+    char     list[128] = "";
+    size_t   len       = 0;
+    unsigned more      = 0;
+    for (unsigned i = 0; i < CPU_SETSIZE; i++) {
+        if (CPU_ISSET(i, &may) && len + 8 < sizeof list) {
+            len += (size_t)snprintf(list + len, sizeof list - len, " %u", i);
+        } else {
+            more += CPU_ISSET(i, &may) != 0;
+        }
+    }
+    return err_set(ERR_CONFIG, "%s is %d: none of the processors that this process may use:%s%s", key, (int)cpu, list,
+                   more ? " ..." : "");
+}
+
+static void door_says(void *ctx, log_level_t level, const char *text)
+{
+    say(ctx, level, "%s", text);
+}
+
+static err_t lanes_open(supervisor_t *s)
+{
+    return door_open(&s->door, &(door_cfg_t){.config  = s->config,
+                                             .dir     = s->dir,
+                                             .dir_fd  = s->dir_fd,
+                                             .mail_fd = s->mail_fd,
+                                             .words   = s->words,
+                                             .say     = door_says,
+                                             .say_ctx = s});
+}
+
 static err_t open_all(supervisor_t *s)
 {
     const uid_t uid = geteuid();
     err_t       err = descriptors_check();
+    err             = err ? err : processor_check("run.engine_cpu", s->config->run.engine_cpu);
+    err             = err ? err : processor_check("run.adapter_cpu", s->config->run.adapter_cpu);
     err             = err ? err : segment_dir_path(uid, s->config->instance, s->dir, sizeof s->dir);
     err             = err ? err : segment_dir_open(uid, s->config->instance, true, &s->dir_fd);
     if (!err) {
@@ -1242,6 +1244,7 @@ static err_t open_all(supervisor_t *s)
     err = err ? err : own_segment(s);
     err = err ? err : words_open(s, s->adopted || !s->state.fresh);
     err = err ? err : fifos_open(s);
+    err = err ? err : lanes_open(s);
     for (size_t i = 0; !err && i < START_COUNT; i++) {
         const role_t role = start_order[i];
         watch_t     *w    = &s->role[role];
@@ -1318,6 +1321,7 @@ err_t supervisor_open(const supervisor_cfg_t *cfg, supervisor_t **out)
     s->dir_fd = s->lock_fd = s->mail_fd = s->log_fd = -1;
     s->state                                        = (state_dir_t){.fd = -1, .spare_fd = -1};
     s->own = s->words_segment = (segment_t){.fd = -1};
+    s->door.fd                = -1;
     for (role_t role = 0; role < ROLE_COUNT; role++) {
         s->fifo[role]        = -1;
         s->role[role].pid_fd = -1;
@@ -1341,6 +1345,7 @@ err_t supervisor_open(const supervisor_cfg_t *cfg, supervisor_t **out)
             w->pid_fd = -1;
         }
     }
+    door_close(&s->door);
     fd_drop(&s->mail_fd); /* removing wants descriptors too, and they may be what was missing */
     fd_drop(&s->log_fd);
     if (!s->adopted && s->lock_fd >= 0) {
@@ -1359,6 +1364,7 @@ err_t supervisor_open(const supervisor_cfg_t *cfg, supervisor_t **out)
 /* ---- closing -------------------------------------------------------------------------------------------------------- */
 void supervisor_close(supervisor_t *s)
 {
+    door_close(&s->door);
     if (s->phase == SUPERVISOR_STOPPED && !s->crashed && s->dir_fd >= 0) {
         directory_walk(s, remove_entry, NULL);
         directories_remove(s);

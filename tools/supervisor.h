@@ -3,14 +3,16 @@
  *
  *   open: lock ▸ anybody alive? ─ yes ─▶ adopt them ──────────────────────────────────────────┐
  *                     └ no ─▶ state directory, snapshot 0, first journal file, words, FIFOs ──▶ turn, turn, turn ...
- *   turn: who died ▸ who is due (journal, venue, sim, capture, engine) ▸ tell peers ▸ spare journal file ▸ logs ▸ wait
+ *   turn: who died ▸ who is due (journal, venue, sim, capture, engine) ▸ tell peers ▸ leases of lanes (tools/door.h) ▸
+ *         spare journal file ▸ logs ▸ wait
  *   stop: words.stop 1 engine ▸ 2 journal, sim, capture ▸ 3 venue; each gets SUPERVISOR_STOP_NS, then SIGKILL
  *
  * Engine    starts only when the journal role has put its last life's jrn ring on file; before it starts, its epoch is
  *           durable and the fence raised to it.
  * Restart   after 0.1, 0.2, 0.4 .. 5 s; from the beginning again after SUPERVISOR_GOOD_NS of life. Ten deaths within
  *           60 s: FAILED for good, and the instance is stopped in order.
- * Start     never half: when anything cannot be made, what was made is removed and the sentence says what was missing.
+ * Start     never half: processors that we may not use are refused before anything is made; when anything cannot be
+ *           made, what was made is removed and the sentence says what was missing.
  * Evidence  segments of a session in which a role crashed stay until `hwal segments gc`, the newest
  *           SUPERVISOR_KEEP engines and SUPERVISOR_KEEP_OTHERS of each other role; else they are removed by
  *           supervisor_close. With journal.start resume the

@@ -1,4 +1,5 @@
-/* hwal tail: the newest messages of a broadcast ring, and then what comes. */
+/* hwal tail: the newest messages of a broadcast ring, and then what comes: as lines, or as FlatBuffers for other programs. */
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -6,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ipc/record.h"
 #include "ipc/role.h"
 #include "tools/command.h"
 #include "tools/describe.h"
@@ -15,11 +17,18 @@
 #define TAIL_WAIT_NS (5 * NS_PER_S)
 #define TAIL_POLL_NS (5 * NS_PER_MS)
 
+typedef struct tail_item { /* a line, or a record of --raw */
+    char  *text;
+    size_t len;
+} tail_item_t;
+
 typedef struct tail {
     attach_args_t args;
     uint32_t      count;
     bool          follow;
     bool          logs;
+    const char   *raw; /* file of records instead of lines; "-" = stdout; NULL = lines */
+    FILE         *out;
     msg_type_t    type; /* MSG_NONE = any */
     const char   *symbol;
     uint32_t      instrument_id; /* of symbol; 0 = all */
@@ -29,8 +38,8 @@ typedef struct tail {
     role_t        writer[ROLE_COUNT];
     char          name[ROLE_COUNT][24];
     uint32_t      reader_count;
-    char        **lines; /* the newest count of them, a circle */
-    uint64_t      line_count;
+    tail_item_t  *items; /* the newest count of them, a circle */
+    uint64_t      item_count;
 } tail_t;
 
 static volatile sig_atomic_t interrupted;
@@ -43,7 +52,8 @@ static void on_signal(int sig)
 
 static int usage(FILE *to)
 {
-    fputs("usage: hwal tail [-n N] [--follow] [--type T] [--instrument SYMBOL] [--ring R | --log] [OPTIONS]\n\n"
+    fputs("usage: hwal tail [-n N] [--follow] [--type T] [--instrument SYMBOL] [--ring R | --log] [--raw FILE]\n"
+          "                 [OPTIONS]\n\n"
           "The newest N messages of a ring as lines. With fewer there it waits up to 5 s for more. What was lost "
           "because\n"
           "the writer was faster is said, exactly.\n" ATTACH_HELP
@@ -52,11 +62,15 @@ static int usage(FILE *to)
           "  --type T          only messages of this type: EXEC_REPORT, VERDICT, POSITION ...\n"
           "  --instrument S    only messages about this instrument\n"
           "  --ring R          ev (default: what the engine decided and booked), md.sim, md.capture\n"
-          "  --log             what the roles say\n\n"
+          "  --log             what the roles say\n"
+          "  --raw FILE        no lines but FlatBuffers into FILE (- = standard output): one size-prefixed Record a\n"
+          "                    message (schema ipc/schema/hwal.fbs, identifier HWAL), its sequence the ring's; losses\n"
+          "                    are gaps in it, and told on standard error\n\n"
           "examples:\n"
           "  hwal tail -n 20 --json\n"
           "  hwal tail --follow --type EXEC_REPORT --instrument BTCUSDT\n"
-          "  hwal tail --log --follow\n",
+          "  hwal tail --log --follow\n"
+          "  hwal tail --ring md.sim -n 100000 --raw capture.hwal\n",
           to);
     return to == stdout ? EXIT_OK : EXIT_USAGE;
 }
@@ -116,6 +130,15 @@ static void lost_line(FILE *to, const tail_t *t, const char *ring, uint64_t from
             to_seq - from + 1, ring, from, to_seq);
 }
 
+/* A record of a stream: the message as it lay in the ring; a ring has no clock and no journal, so there is none here. */
+static void raw_record(FILE *to, const attach_message_t *m)
+{
+    static _Alignas(8) uint8_t record[RECORD_BYTES_MAX + 8];
+    memcpy(record_message(record), m->bytes, m->meta.len);
+    const uint32_t len = record_seal(record, m->msg.type, m->meta.len, m->seq, (now_t){0}, &(record_head_t){0});
+    fwrite(record, 1, record_size_prefix(record, len), to);
+}
+
 static bool wanted(const tail_t *t, const attach_message_t *m)
 {
     return (t->type == MSG_NONE || m->msg.type == t->type) && (!t->instrument_id || m->meta.topic == t->instrument_id);
@@ -141,12 +164,11 @@ static err_t join(tail_t *t, ring_start_t start)
     return t->reader_count ? ERR_OK : err_set(ERR_NOT_FOUND, "no role has a log");
 }
 
-/* step: one message of one ring as a line in *text (the caller frees it); false when there is none now. */
-static bool step(tail_t *t, uint32_t i, char **text)
+/* step: one message of one ring as a line or record in *item (the caller frees its text); false when there is none now. */
+static bool step(tail_t *t, uint32_t i, tail_item_t *item)
 {
     attach_message_t m;
-    size_t           len = 0;
-    *text                = NULL;
+    *item = (tail_item_t){0};
     for (;;) {
         const err_t err = attach_next(&t->a, &t->reader[i], &m);
         if (err == ERR_EMPTY) {
@@ -155,11 +177,17 @@ static bool step(tail_t *t, uint32_t i, char **text)
         if (err == ERR_PARSE || (err == ERR_OK && !wanted(t, &m))) {
             continue;
         }
-        FILE *to = open_memstream(text, &len);
+        if (err != ERR_OK && t->raw) {
+            lost_line(stderr, t, t->name[i], t->reader[i].lost_from, t->reader[i].lost_to);
+            continue;
+        }
+        FILE *to = open_memstream(&item->text, &item->len);
         if (!to) {
             return false;
         }
-        if (err == ERR_OK) {
+        if (t->raw) {
+            raw_record(to, &m);
+        } else if (err == ERR_OK) {
             message_line(to, t, t->name[i], &m);
         } else {
             lost_line(to, t, t->name[i], t->reader[i].lost_from, t->reader[i].lost_to);
@@ -169,11 +197,11 @@ static bool step(tail_t *t, uint32_t i, char **text)
     }
 }
 
-static void keep(tail_t *t, char *line)
+static void keep(tail_t *t, tail_item_t item)
 {
-    char **at = &t->lines[t->line_count++ % t->count];
-    free(*at);
-    *at = line;
+    tail_item_t *at = &t->items[t->item_count++ % t->count];
+    free(at->text);
+    *at = item;
 }
 
 /* newest: what is there, up to where the rings were when we began: a writer may be faster than we are. */
@@ -183,20 +211,20 @@ static void newest(tail_t *t)
         ring_reader_t *reader = &t->reader[i];
         const uint64_t tail = ring_tail(reader->ring), oldest = ring_oldest(reader);
         const bool     all = t->type != MSG_NONE || t->symbol;
-        char          *line;
+        tail_item_t    item;
         ring_reader_seek(reader, !all && tail > t->count && tail - t->count >= oldest ? tail - t->count + 1 : oldest);
-        while (reader->next <= tail && step(t, i, &line)) {
-            keep(t, line);
+        while (reader->next <= tail && step(t, i, &item)) {
+            keep(t, item);
         }
     }
 }
 
 static void flush_kept(tail_t *t)
 {
-    for (uint64_t i = t->line_count > t->count ? t->line_count - t->count : 0; i < t->line_count; i++) {
-        fputs(t->lines[i % t->count], stdout);
+    for (uint64_t i = t->item_count > t->count ? t->item_count - t->count : 0; i < t->item_count; i++) {
+        fwrite(t->items[i % t->count].text, 1, t->items[i % t->count].len, t->out);
     }
-    fflush(stdout);
+    fflush(t->out);
 }
 
 /* again: a role started anew: its new ring from the beginning, the others where we were. */
@@ -227,20 +255,20 @@ static void wait_for_more(tail_t *t)
 {
     const struct timespec nap   = {0, TAIL_POLL_NS};
     int64_t               until = role_mono_ns() + TAIL_WAIT_NS, look = 0;
-    while (!interrupted && (t->follow || (t->line_count < t->count && role_mono_ns() < until))) {
-        bool  any = false;
-        char *line;
+    while (!interrupted && (t->follow || (t->item_count < t->count && role_mono_ns() < until))) {
+        bool        any = false;
+        tail_item_t item;
         for (uint32_t i = 0; i < t->reader_count; i++) {
-            while (!interrupted && (t->follow || t->line_count < t->count) && step(t, i, &line)) {
-                fputs(line, stdout);
-                free(line);
-                t->line_count++;
+            while (!interrupted && (t->follow || t->item_count < t->count) && step(t, i, &item)) {
+                fwrite(item.text, 1, item.len, t->out);
+                free(item.text);
+                t->item_count++;
                 any = true;
             }
         }
         if (any) {
-            fflush(stdout);
-            if (ferror(stdout)) {
+            fflush(t->out);
+            if (ferror(t->out)) {
                 return;
             }
             continue;
@@ -263,6 +291,7 @@ static int options_of(tail_t *t, int argc, char **argv)
                                             {"instrument", required_argument, NULL, 'i'},
                                             {"ring", required_argument, NULL, 'r'},
                                             {"log", no_argument, NULL, 'l'},
+                                            {"raw", required_argument, NULL, 'w'},
                                             {0}};
     attach_args(&t->args);
     for (int c; (c = getopt_long(argc, argv, "n:f", options, NULL)) != -1;) {
@@ -287,11 +316,16 @@ static int options_of(tail_t *t, int argc, char **argv)
             }
             break;
         case 'l': t->logs = true; break;
+        case 'w': t->raw = optarg; break;
         default:
             if (!attach_option(&t->args, c)) {
                 return command_unknown("tail", argv);
             }
         }
+    }
+    if (t->raw && (t->logs || t->args.json)) {
+        return command_error("tail", EXIT_USAGE,
+                             "--raw is of one ring, and instead of lines: not with --log or --json");
     }
     return optind < argc ? command_error("tail", EXIT_USAGE, "%s: takes no argument (--help)", argv[optind]) : -1;
 }
@@ -314,10 +348,12 @@ int command_tail(int argc, char **argv)
         attach_close(&t.a);
         return command_error("tail", EXIT_NOT_RUNNING, "%s", err_msg());
     }
-    t.lines = calloc(t.count, sizeof t.lines[0]);
-    if (!t.lines) {
+    t.out   = t.raw && strcmp(t.raw, "-") != 0 ? fopen(t.raw, "we") : stdout;
+    t.items = calloc(t.count, sizeof t.items[0]);
+    if (!t.out || !t.items) {
         attach_close(&t.a);
-        return command_error("tail", EXIT_FINDING, "out of memory for %u lines", t.count);
+        return t.out ? command_error("tail", EXIT_FINDING, "out of memory for %u lines", t.count)
+                     : command_error("tail", EXIT_USAGE, "--raw %s: %s", t.raw, strerror(errno));
     }
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
@@ -325,8 +361,13 @@ int command_tail(int argc, char **argv)
     flush_kept(&t);
     wait_for_more(&t);
     for (uint32_t i = 0; i < t.count; i++) {
-        free(t.lines[i]);
+        free(t.items[i].text);
     }
-    free(t.lines);
+    free(t.items);
+    if (t.raw && (ferror(t.out) || fclose(t.out) != 0)) {
+        rc = command_error("tail", EXIT_FINDING, "--raw %s: %s", t.raw, strerror(errno));
+        attach_close(&t.a);
+        return rc;
+    }
     return attach_end("tail", &t.a);
 }

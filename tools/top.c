@@ -70,7 +70,7 @@ static json_t *screen_json(attach_t *a, screen_t screen, const char *symbol)
     switch (screen) {
     case SCREEN_OVERVIEW:
         view = view_status(a);
-        more = view_lat(a);
+        more = view_lat(a, 0, false);
         json_object_set(view, "histograms", json_object_get(more, "histograms"));
         json_decref(more);
         more = view_books(a, NULL, 1);

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "core/engine/engine_view.h"
+#include "ipc/attach.h"
 #include "ipc/role.h"
-#include "tools/attach.h"
 #include "tools/command.h"
 #include "tools/config.h"
 

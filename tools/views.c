@@ -7,7 +7,6 @@
 #include <time.h>
 
 #include "core/types/decimal.h"
-#include "ipc/histogram.h"
 #include "ipc/role.h"
 #include "tools/command.h"
 #include "tools/describe.h"
@@ -453,60 +452,6 @@ void view_feeds_text(FILE *to, const json_t *view, bool colour)
     table_text(to, COLUMNS(adapter_columns), json_object_get(view, "adapters"), colour);
 }
 
-/* ---- latencies ----------------------------------------------------------------------------------------------------- */
-static json_t *histogram_row(const char *role, const char *name, const histogram_t *h)
-{
-    static const struct {
-        const char *key;
-        uint32_t    millionths;
-    } quantiles[] = {{"p50", 500000}, {"p90", 900000}, {"p99", 990000}, {"p999", 999000}};
-    json_t *o     = json_object();
-    json_object_set_new(o, "role", json_string(role));
-    json_object_set_new(o, "name", command_text(name));
-    json_object_set_new(o, "unit", json_string("ns"));
-    json_object_set_new(o, "count", table_u64(h->count));
-    for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++) {
-        json_object_set_new(o, quantiles[i].key, table_u64(histogram_quantile(h, quantiles[i].millionths)));
-    }
-    json_object_set_new(o, "max", table_u64(h->max));
-    json_object_set_new(o, "mean", table_u64(h->count ? h->sum / h->count : 0));
-    return o;
-}
-
-json_t *view_lat(const attach_t *a)
-{
-    json_t      *view = view_head(a), *list = json_array();
-    histogram_t *copy = malloc(sizeof *copy); /* counters move while quantiles are looked for: of a copy they agree */
-    for (uint32_t r = 0; copy && r < ROLE_COUNT; r++) {
-        const segment_head_t *head = a->role[r].head;
-        for (uint32_t i = 0; head && i < head->object_count && i < SEGMENT_OBJECTS_MAX; i++) {
-            const segment_object_t *object = &head->objects[i];
-            size_t                  bytes  = 0;
-            const void             *mem    = object->kind == SEGMENT_HISTOGRAM
-                                                 ? segment_find(&a->role[r], object->name, SEGMENT_HISTOGRAM, &bytes)
-                                                 : NULL;
-            if (mem && bytes >= sizeof *copy) {
-                memcpy(copy, mem, sizeof *copy);
-                json_array_append_new(list, histogram_row(topology_role_name((role_t)r), object->name, copy));
-            }
-        }
-    }
-    free(copy);
-    json_object_set_new(view, "histograms", list);
-    return view;
-}
-
-static const column_t lat_columns[] = {
-    {"role", "role", COLUMN_TEXT},    {"name", "what", COLUMN_TEXT}, {"count", "count", COLUMN_NUMBER},
-    {"p50", "p50 ns", COLUMN_NUMBER}, {"p90", "p90", COLUMN_NUMBER}, {"p99", "p99", COLUMN_NUMBER},
-    {"p999", "p99.9", COLUMN_NUMBER}, {"max", "max", COLUMN_NUMBER}, {"mean", "mean", COLUMN_NUMBER},
-};
-
-void view_lat_text(FILE *to, const json_t *view, bool colour)
-{
-    table_text(to, COLUMNS(lat_columns), json_object_get(view, "histograms"), colour);
-}
-
 /* ---- events and logs ----------------------------------------------------------------------------------------------- */
 static bool event_any(const msg_t *msg)
 {
@@ -603,8 +548,7 @@ static json_t *build(const screen_t *s, attach_t *a, const attach_instrument_t *
     case 'b': return view_books(a, only, only ? TOPOLOGY_BOOK_LEVELS : BOOK_LEVELS);
     case 'o': return view_orders(a, all);
     case 'p': return view_positions(a);
-    case 'f': return view_feeds(a, FEEDS_SAMPLE_MS);
-    default: return view_lat(a);
+    default: return view_feeds(a, FEEDS_SAMPLE_MS);
     }
 }
 
@@ -706,14 +650,5 @@ int command_feeds(int argc, char **argv)
         "[OPTIONS]\n\n"
         "Market data: health and why, age, rates over a quarter of a second, losses.\n"
         "examples: hwal feeds; hwal feeds --json | jq '.feeds[] | select(.health != \"LIVE\")'\n\n"};
-    return screen_main(&s, argc, argv);
-}
-
-int command_lat(int argc, char **argv)
-{
-    static const screen_t s = {"lat", "histograms", view_lat_text, COLUMNS(lat_columns),
-                               "[OPTIONS]\n\n"
-                               "Latencies inside the engine since its start, in nanoseconds.\n"
-                               "examples: hwal lat; hwal lat --json | jq '.histograms[].p99'\n\n"};
     return screen_main(&s, argc, argv);
 }

@@ -7,7 +7,7 @@
  * is null. Each function returns a new reference and never fails: what cannot be read is not in it (attach counts it). */
 #pragma once
 
-#include "tools/attach.h"
+#include "tools/attach_args.h"
 #include "tools/table.h"
 
 json_t *view_head(const attach_t *a);
@@ -22,7 +22,9 @@ json_t *view_orders(attach_t *a, bool all);
 json_t *view_positions(attach_t *a);
 /* view_feeds: looks twice, sample_ms apart, for the rates. */
 json_t *view_feeds(attach_t *a, uint32_t sample_ms);
-json_t *view_lat(const attach_t *a);
+/* view_lat (tools/lat.c): "histograms": since the start of each role; over_ms > 0: within the next so many milliseconds
+ * (it waits); lives: with what earlier lives left. "epochs": the last ones of each histogram. */
+json_t *view_lat(const attach_t *a, uint32_t over_ms, bool lives);
 
 /* view_events: the newest count messages in ev that are of that kind, oldest first, each with "seq" and "type".
  * view_log: the newest count lines of a role's log. */

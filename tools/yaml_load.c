@@ -10,7 +10,7 @@
 #include <string.h>
 #include <yaml.h>
 
-#define LEVELS 4 /* root, section, entry: no schema of ours is deeper */
+#define LEVELS 6 /* root, section, list, entry, list of texts: no schema of ours is deeper */
 
 const cyaml_config_t yaml_cfg = {.mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR, .flags = CYAML_CFG_NO_ALIAS};
 
@@ -50,11 +50,13 @@ static bool is_mapping(const cyaml_schema_value_t *value)
 /* The place that the scan stands at: what belongs to the section, the entry and the key. */
 static yaml_place_t place_now(const scan_t *s, unsigned line)
 {
-    yaml_place_t p = {.section = "", .key = "", .line = line};
+    yaml_place_t p      = {.section = "", .key = "", .line = line};
+    bool         listed = false;
     for (unsigned i = 0; i < s->depth; i++) {
         const level_t *l = &s->level[i];
         if (!is_mapping(l->value)) {
-            p.entry = l->count - 1;
+            p.entry = listed ? p.entry : l->count - 1; /* of the outer list: a list in an entry is the entry's */
+            listed  = true;
         } else if (l->field) {
             p.section = i == 0 ? l->field->key : p.section;
             p.key     = i == 0 ? "" : l->field->key;

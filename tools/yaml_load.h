@@ -5,8 +5,9 @@
  * the same schema; whatever is wrong is one sentence "FILE line N: section.key ...", and the places are kept for
  * sentences about values that only the caller can judge.
  *
- * Shape    a mapping of texts, mappings of texts, lists of texts and lists of mappings of texts. Every value is read as
- *          text (CYAML_STRING): what a number is, the caller says.
+ * Shape    a mapping of texts, mappings of texts, lists of texts and lists of mappings; such an entry may have lists of
+ *          texts of its own, and a list may lie in a section. Every value is read as text (CYAML_STRING): what a number
+ *          is, the caller says.
  * Owner    the caller; yaml_places_free gives the places back, cyaml_free with yaml_cfg the struct. Cold: allocates.
  * Limits   YAML_FILE_BYTES_MAX; 32 keys a mapping. */
 #pragma once

@@ -2,6 +2,7 @@
 
 #define ENGINE_MAGIC 0x32656e6967656e65ull
 #define ENGINE_ALIGN 4096u
+_Static_assert(ENGINE_STRATEGIES_MAX + ENGINE_LANES_MAX < CL_ORD_ID_ORIGINS, "each has an origin of its own");
 #define STALE_MONO_NS (INT64_MIN / 4) /* a time so long ago that no age limit allows it */
 
 /* ---- layout ------------------------------------------------------------------------------------------------------ */
@@ -21,7 +22,7 @@ static risk_cfg_t risk_cfg_of(const engine_cfg_t *cfg)
     risk_cfg_t risk      = cfg->risk;
     risk.accounts_max    = cfg->accounts_max;
     risk.instruments_max = cfg->instruments_max;
-    risk.strategies_max  = cfg->strategy_count ? cfg->strategy_count : 1;
+    risk.strategies_max = (uint32_t)max_i64(1, (int64_t)cfg->strategy_count + cfg->lanes_max); /* a lane has one's id */
     return risk;
 }
 
@@ -31,11 +32,15 @@ static bool layout(const engine_cfg_t *cfg, engine_state_t *s)
     const order_cfg_t     order     = order_cfg_of(cfg);
     const risk_cfg_t      risk      = risk_cfg_of(cfg);
     const portfolio_cfg_t portfolio = {.accounts_max = cfg->accounts_max, .instruments_max = cfg->instruments_max};
-    if (cfg->epoch > CL_ORD_ID_EPOCH_MAX || cfg->strategy_count > ENGINE_STRATEGIES_MAX || cfg->tenant_id == 0 ||
-        cfg->tenant_id > cfg->risk.tenants_max || cfg->stale_ns <= 0) {
-        err_set(ERR_ARG, "engine: epoch %u (0..%u), strategies %u (0..%u), tenant %u (1..%u) or stale_ns out of range",
-                cfg->epoch, CL_ORD_ID_EPOCH_MAX, cfg->strategy_count, ENGINE_STRATEGIES_MAX, cfg->tenant_id,
-                cfg->risk.tenants_max);
+    if (cfg->epoch > CL_ORD_ID_EPOCH_MAX || cfg->strategy_count > ENGINE_STRATEGIES_MAX ||
+        cfg->lanes_max > ENGINE_LANES_MAX || cfg->tenant_id == 0 || cfg->tenant_id > cfg->risk.tenants_max ||
+        cfg->stale_ns <= 0) {
+        err_set(
+            ERR_ARG,
+            "engine: epoch %u (0..%u), strategies %u (0..%u), lanes %u (0..%u), tenant %u (1..%u) or stale_ns out of "
+            "range",
+            cfg->epoch, CL_ORD_ID_EPOCH_MAX, cfg->strategy_count, ENGINE_STRATEGIES_MAX, cfg->lanes_max,
+            ENGINE_LANES_MAX, cfg->tenant_id, cfg->risk.tenants_max);
         return false;
     }
     const size_t order_bytes = order_footprint(&order), risk_bytes = risk_footprint(&risk);
@@ -107,6 +112,7 @@ void *engine_new(void *mem, const engine_cfg_t *cfg)
     s->instruments_max              = cfg->instruments_max;
     s->accounts_max                 = cfg->accounts_max;
     s->strategy_count               = cfg->strategy_count;
+    s->lanes_max                    = cfg->lanes_max;
     s->stale_ns                     = cfg->stale_ns;
     s->book_cfg                     = cfg->book;
     const order_cfg_t     order     = order_cfg_of(cfg);
@@ -130,6 +136,10 @@ void *engine_new(void *mem, const engine_cfg_t *cfg)
             err_wrap(ERR_CONFIG, "strategy %s", ops->name);
             return NULL;
         }
+    }
+    for (uint32_t id = 1; id <= cfg->lanes_max; id++) {
+        s->lanes[id - 1].lane =
+            (lane_t){.lane_id = id, .tenant_id = cfg->tenant_id, .strategy_id = cfg->strategy_count + id};
     }
     /* the book of an instrument is formatted when the instrument is defined; room for it is set aside here */
     s->magic = ENGINE_MAGIC;
@@ -177,17 +187,17 @@ const out_rec_t *engine_out_next(const engine_out_t *out, uint32_t *pos)
 /* ---- best bid and offer ----------------------------------------------------------------------------------------- */
 /* The venue tells its best quotes in two streams, diffs of the book and quotes, numbered alike: the one with the larger
  * update id is the newer. A quote never stands in for a book that is not LIVE. */
-static bool quote_leads(const engine_t *e, const ins_state_t *ins, const book_t *book)
+static bool quote_leads(const engine_t *e, now_t now, const ins_state_t *ins, const book_t *book)
 {
     return ins->quote.venue_seq > book_venue_seq(book) && book_health(book) == FEED_LIVE &&
-           e->now.mono_ns - ins->quote_mono_ns <= e->s->stale_ns;
+           now.mono_ns - ins->quote_mono_ns <= e->s->stale_ns;
 }
 
-bool engine_best_view(const engine_t *e, uint32_t id, top_t *out, int64_t *mono_ns)
+bool engine_best_view(const engine_t *e, now_t now, uint32_t id, top_t *out, int64_t *mono_ns)
 {
     const ins_state_t *ins  = &e->ins[id];
     const book_t      *book = book_of(e, id);
-    if (quote_leads(e, ins, book)) {
+    if (quote_leads(e, now, ins, book)) {
         *out     = ins->quote;
         *mono_ns = ins->quote_mono_ns;
         return true;
@@ -196,13 +206,13 @@ bool engine_best_view(const engine_t *e, uint32_t id, top_t *out, int64_t *mono_
     return book_best(book, &out->bid_px, &out->bid_qty, &out->ask_px, &out->ask_qty);
 }
 
-void engine_market_view(const engine_t *e, uint32_t id, risk_md_t *md)
+void engine_market_view(const engine_t *e, now_t now, uint32_t id, risk_md_t *md)
 {
     const ins_state_t  *ins    = &e->ins[id];
     const feed_health_t health = book_health(book_of(e, id));
     top_t               best;
     *md = (risk_md_t){.last_px = ins->last.px, .last_mono_ns = ins->last_mono_ns, .has_last = ins->has_last};
-    engine_best_view(e, id, &best, &md->book_mono_ns);
+    engine_best_view(e, now, id, &best, &md->book_mono_ns);
     md->bid_px  = best.bid_px;
     md->ask_px  = best.ask_px;
     md->has_bid = best.bid_qty > 0;
@@ -280,7 +290,7 @@ static void mark(engine_t *e, uint32_t id)
 {
     ins_state_t *ins = &e->ins[id];
     risk_md_t    md;
-    engine_market_view(e, id, &md);
+    engine_market_view(e, e->now, id, &md);
     if (!md.has_bid && !md.has_ask && !md.has_last) {
         return;
     }
@@ -406,7 +416,7 @@ static void on_top(engine_t *e, const top_t *top)
     }
     ins->quote         = *top;
     ins->quote_mono_ns = received_mono_ns(e, top->ts_recv_ns);
-    if (quote_leads(e, ins, book_of(e, top->instrument_id))) {
+    if (quote_leads(e, e->now, ins, book_of(e, top->instrument_id))) {
         mark(e, top->instrument_id);
         tell_book(e, top->instrument_id);
     }
@@ -605,6 +615,7 @@ static err_t dispatch(engine_t *e, const msg_t *in)
     case MSG_ACCOUNT_DEF: return recover_account(e, in->body);
     case MSG_LIMIT_SET: return recover_limits(e, in->body);
     case MSG_MASS_STATUS: return recover_mass_status(e, in->body);
+    case MSG_LANE: return lane_input(e, in->body);
     default: return err_set(ERR_ARG, "engine: %s is no input", msg_type_str(in->type));
     }
 }
@@ -646,7 +657,7 @@ err_t engine_apply(engine_t *e, now_t now, const msg_t *in, engine_out_t *out)
     e->s->seq++;
     day_roll(e);
     const err_t err = dispatch(e, in);
-    if (e->s->kill_count) {
+    if (e->s->kill_count | e->s->lanes_swept) {
         act_sweep(e);
     }
     if (e->s->queries_due) {

@@ -9,7 +9,8 @@
  *   EXEC_REPORT ─▶ order state ─▶ exposure, position, P&L ──────▶ strategy.on_exec  ┤
  *   CONTROL     ─▶ kill, session, links, room                                       │
  *   BOOT, ACCOUNT_DEF, LIMIT_SET, INSTRUMENT_DEF, MASS_STATUS ─▶ lives, set-up, reconciliation: below │
- *   ORDER_REQUEST (lane, operator) ────────────────────────────────────────────────▶┴▶ risk ─▶ order state ─▶ out
+ *   LANE        ─▶ who may send requests, and until when                            │
+ *   ORDER_REQUEST (lane) ──────────────────────────────────────────────────────────▶┴▶ risk ─▶ order state ─▶ out
  *
  * Outputs, in the order in which they happened: VERDICT for every request; ORDER_REQUEST for each accepted one, as the
  * adapter must send it; EXEC_REPORT as booked; POSITION after each booked fill; ALARM; and questions for adapters,
@@ -35,6 +36,18 @@
  * Books    SNAPSHOT_REQUEST when a book breaks, and each second while it is BROKEN or RECOVERING; for the first
  *          snapshot after a second. At most one a second for a book.
  * Room     questions leave in portions of ENGINE_QUERIES_MAX; none to a venue whose ring is full (158).
+ * Lanes    clients with an identity of their own: lane_id 1..lanes_max, strategy strategy_count + lane_id, which is also
+ *          the origin of their ClOrdIDs. LANE OPEN (tenant, accounts, rights, policy; lease above every one before) lets
+ *          its requests in; LANE CLOSED shuts it: what comes later is denied (128), and with policy LANE_CANCEL the
+ *          orders that it had are cancelled until none is open, whoever holds the next lease; its later orders stay.
+ *          BOOT closes every lane (RESTART). A request passes to risk only if strategy and origin of its id are those of
+ *          one lane and its epoch is ours (112), its tenant is the lane's (122), the lane is open (128), has
+ *          LANE_RIGHT_ORDER and the account (121), and REPLACE and CANCEL name an order of the lane's strategy (115). All
+ *          else is risk's to say. An id that is denied here is not seen. A VERDICT of a lane's strategy whose id has
+ *          origin 0 is of a cancel that the engine sent: no answer to the client.
+ * Asking   engine_risk_check answers what a NEW order would meet at this moment: every check, nothing reserved, counted
+ *   risk   or marked as seen, no record. It is no input. The lane must be open (128) and have LANE_RIGHT_CHECK and the
+ *          account (121); it need not have LANE_RIGHT_ORDER: the answer is that of one who has.
  * Age      of market data counts from its receipt (ts_recv_ns by utc_ns): a backlog is stale for risk (162) and for
  *          books, whenever it is worked off. Strategies are called all the same.
  *
@@ -57,12 +70,13 @@
 #include "core/types/msg.h"
 #include "core/types/time.h"
 
-#define ENGINE_CORE_VERSION 1u    /* of the arena and of what inputs do to it: snapshots and journals carry it */
+#define ENGINE_CORE_VERSION 2u    /* of the arena and of what inputs do to it: snapshots and journals carry it */
 #define ENGINE_OUT_MAX (1u << 20) /* bytes that the outputs of one input need at most */
 #define ENGINE_STRATEGIES_MAX 64u
-#define ENGINE_KILLS_MAX 64u     /* scopes whose open orders are being cancelled at a time */
-#define ENGINE_SWEEP_MAX 64u     /* cancels of a kill sent with one input; the rest follow with the next ones */
-#define ENGINE_QUERIES_MAX 64u   /* questions to venues sent with one input; the rest follow likewise */
+#define ENGINE_KILLS_MAX 64u   /* scopes whose open orders are being cancelled at a time */
+#define ENGINE_SWEEP_MAX 64u   /* cancels of a kill sent with one input; the rest follow with the next ones */
+#define ENGINE_QUERIES_MAX 64u /* questions to venues sent with one input; the rest follow likewise */
+#define ENGINE_LANES_MAX 16u
 #define ENGINE_ACTIONS_MAX 1024u /* order actions of all strategies in one input; one more is answered with 199 */
 #define ENGINE_TO_VENUE_MAX                                                                                            \
     (ENGINE_ACTIONS_MAX + ENGINE_SWEEP_MAX + ENGINE_QUERIES_MAX + 1u) /* messages for adapters of one input */
@@ -80,6 +94,8 @@ typedef struct engine_cfg {
     uint32_t              orders_max; /* rows of the order table: open ones and the newest closed ones */
     uint32_t              fills_max;  /* executions remembered, for duplicates and busts */
     uint32_t              strategy_count;
+    uint32_t              lanes_max; /* clients that may hold a lane: 0 .. ENGINE_LANES_MAX; ids of risk include them */
+    uint32_t              reserved;
     int64_t               stale_ns; /* a book without a complete message for so long is STALE */
     book_cfg_t            book;
     risk_cfg_t            risk; /* its id maxima are set from the ones above */
@@ -109,6 +125,17 @@ size_t    engine_handle_size(void);
 engine_t *engine_join(void *handle, void *mem);
 
 err_t engine_apply(engine_t *engine, now_t now, const msg_t *in, engine_out_t *out);
+
+/* engine_risk_check: would a NEW order like this, of that lane, pass now? *out is the whole answer; engine state is the
+ * same before and after, byte for byte. adjusted_qty: on the lot; 0 when what stands against it is not the quantity;
+ * that and risk_score: "Asking" in risk.h. A request that is stopped before risk has score 10000.
+ * Cost: of two risk checks; when its size stands against it, of up to 64 more. */
+void engine_risk_check(const engine_t *engine, now_t now, uint32_t lane_id, const risk_check_req_t *req,
+                       risk_check_resp_t *out);
+
+/* engine_lane: a lane as it stands, with epoch and first_seq filled in as its client must be told; false: no such id. A lane
+ * that was never open has state LANE_NONE and its identity. */
+bool engine_lane(const engine_t *engine, uint32_t lane_id, lane_t *out);
 
 /* engine_out_next: the record at *pos, NULL at the end; moves *pos. */
 const out_rec_t *engine_out_next(const engine_out_t *out, uint32_t *pos);

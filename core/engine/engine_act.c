@@ -4,18 +4,20 @@
 #define KILL_RETRY_NS NS_PER_S /* a cancel that was refused or lost is sent again after this */
 
 /* ---- requests: the one way to a venue ---------------------------------------------------------------------------- */
-static uint16_t deny(engine_t *e, const order_req_t *req, risk_code_t code, int64_t observed, int64_t limit)
+static uint16_t deny(engine_t *e, const order_req_t *req, lane_denial_t why)
 {
     const verdict_t verdict = {.cl_ord_id     = req->cl_ord_id,
                                .order_seq     = e->s->seq,
-                               .observed      = observed,
-                               .limit         = limit,
+                               .observed      = why.observed,
+                               .limit         = why.limit,
                                .engine_utc_ns = e->now.utc_ns,
+                               .scope_id      = why.scope_id,
                                .instrument_id = req->instrument_id,
                                .account_id    = req->account_id,
                                .strategy_id   = req->strategy_id,
                                .limit_version = risk_limit_version(e->risk),
-                               .code          = (uint16_t)code,
+                               .code          = (uint16_t)why.code,
+                               .scope_type    = (uint8_t)why.scope_type,
                                .action        = req->action};
     emit(e, MSG_VERDICT, &verdict);
     return verdict.code;
@@ -30,7 +32,7 @@ static uint16_t request(engine_t *e, const order_req_t *given)
     risk_md_t          md;
     risk_out_t         result;
     if (e->s->boot.epoch == 0) { /* no life has begun: an id would not be unique */
-        return deny(e, req, RISK_RECOVERING, 0, 1);
+        return deny(e, req, (lane_denial_t){.code = RISK_RECOVERING, .limit = 1});
     }
     if (req->action == ORDER_ACTION_CANCEL && row != ORDER_NONE) { /* it names an order; all else is the order's own */
         const order_t *order = order_at(e->orders, row);
@@ -41,7 +43,7 @@ static uint16_t request(engine_t *e, const order_req_t *given)
         made.px = made.qty = 0;
     }
     if (ins) {
-        engine_market_view(e, req->instrument_id, &md);
+        engine_market_view(e, e->now, req->instrument_id, &md);
     }
     const risk_in_t in = {.req       = req,
                           .ins       = ins ? &ins->ins : NULL,
@@ -86,17 +88,14 @@ static uint16_t request(engine_t *e, const order_req_t *given)
     return 0;
 }
 
-/* A request of a lane or an operator. Its ids must be of this life and of an origin that is not ours: else one message
- * could use up the ids of a strategy, or of the lane itself, for ever. */
 void act_request(engine_t *e, const order_req_t *req)
 {
-    const uint32_t origin = cl_ord_id_origin(req->cl_ord_id);
-    if (cl_ord_id_epoch(req->cl_ord_id) == e->s->boot.epoch && origin != ORIGIN_ENGINE &&
-        origin > e->s->strategy_count) {
+    const lane_denial_t why = lane_judge(e, req);
+    if (why.code == RISK_ACCEPTED) {
         request(e, req);
-        return;
+    } else {
+        deny(e, req, why);
     }
-    deny(e, req, RISK_BAD_CLIENT_ORDER_ID, origin, e->s->strategy_count);
 }
 
 /* ---- strategies -------------------------------------------------------------------------------------------------- */
@@ -119,7 +118,7 @@ static bool ctx_top(const strategy_ctx_t *ctx, uint32_t id, strategy_top_t *out)
     if (!ins_of(e, id)) {
         return false;
     }
-    const bool live = engine_best_view(e, id, &best, &mono_ns);
+    const bool live = engine_best_view(e, e->now, id, &best, &mono_ns);
     *out            = (strategy_top_t){
                    .bid_px = best.bid_px, .bid_qty = best.bid_qty, .ask_px = best.ask_px, .ask_qty = best.ask_qty};
     return live;
@@ -213,7 +212,7 @@ bool act_sees(const engine_t *e, uint32_t slot, const ins_state_t *ins)
     return account >= 1 && account <= e->s->accounts_max && e->accounts[account].ccy == ins->ins.def.settle_ccy;
 }
 
-/* ---- kill: cancels for every open order in scope, a bounded number with each input ------------------------------- */
+/* ---- kills, and lanes that closed: cancels for every open order in scope, a bounded number with each input ------- */
 static bool in_scope(const engine_t *e, const control_t *kill, const order_t *order)
 {
     switch ((scope_t)kill->scope_type) {
@@ -246,23 +245,35 @@ static void cancel_by_engine(engine_t *e, const order_t *order)
     request(e, &req);
 }
 
+static bool killed(const engine_t *e, const order_t *order)
+{
+    for (uint32_t k = 0; k < e->s->kill_count; k++) {
+        if (in_scope(e, &e->s->kills[k], order)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void act_sweep(engine_t *e)
 {
-    uint32_t sent = 0;
-    for (uint32_t row = order_first(e->orders), next; row != ORDER_NONE && sent < ENGINE_SWEEP_MAX; row = next) {
+    uint32_t sent = 0, left = 0;
+    uint32_t row = order_first(e->orders);
+    for (uint32_t next; row != ORDER_NONE && sent < ENGINE_SWEEP_MAX; row = next) {
         const order_t *order = order_at(e->orders, row);
         next                 = order_next(e->orders, row);
         const bool asked     = order->cancel_mono_ns != 0 && e->now.mono_ns - order->cancel_mono_ns < KILL_RETRY_NS;
-        if (!order_is_open(order) || (order->flags & ORDER_PENDING_CANCEL) || asked) {
+        if (!order_is_open(order)) {
             continue;
         }
-        for (uint32_t k = 0; k < e->s->kill_count; k++) {
-            if (in_scope(e, &e->s->kills[k], order)) {
-                cancel_by_engine(e, order);
-                sent++;
-                break;
-            }
+        const bool due = lane_sweeps(e, order, &left) || killed(e, order);
+        if (due && !asked && !(order->flags & ORDER_PENDING_CANCEL)) {
+            cancel_by_engine(e, order);
+            sent++;
         }
+    }
+    if (row == ORDER_NONE && left != e->s->lanes_swept) {
+        lane_swept(e, left);
     }
 }
 

@@ -5,6 +5,7 @@
  *
  *   engine.c          layout, market data, reports, time: the inputs, and engine_apply
  *   engine_act.c      requests (the one way to a venue), strategies, kill
+ *   engine_lane.c     lanes: who may send requests, what becomes of their orders, the risk question
  *   engine_recover.c  lives, set-up records, reconciliation with venues, questions
  *   engine_view.c     reading and hashes */
 #pragma once
@@ -94,6 +95,13 @@ typedef struct strategy_slot { /* state follows at state_off */
     uint32_t       reserved;
 } strategy_slot_t;
 
+typedef struct lane_slot { /* by lane_id - 1 */
+    lane_t   lane;         /* of the newest lease: state NONE before the first; epoch and first_seq 0 */
+    uint64_t sweep_mark;   /* orders of its strategy with ids up to this risk_seen() are being cancelled; 0 = none */
+} lane_slot_t;
+
+_Static_assert(sizeof(lane_slot_t) == 64, "no padding: hashed as bytes");
+
 typedef struct engine_state { /* head of the arena */
     uint64_t        magic;
     uint64_t        bytes;
@@ -101,6 +109,8 @@ typedef struct engine_state { /* head of the arena */
     uint32_t        instruments_max, instrument_count;
     uint32_t        accounts_max, account_count;
     uint32_t        venues_max, strategy_count;
+    uint32_t        lanes_max;
+    uint32_t        lanes_swept; /* lanes that have a sweep_mark */
     uint32_t        kill_count;
     uint8_t         queries_due;  /* something may be to be asked now */
     uint8_t         queries_held; /* something waits for room: looked at again with each TICK */
@@ -117,6 +127,7 @@ typedef struct engine_state { /* head of the arena */
     uint64_t        ins_off, account_off, recon_off, venue_position_off, order_off, risk_off, portfolio_off, book_off;
     uint64_t        book_bytes;
     control_t       kills[ENGINE_KILLS_MAX];
+    lane_slot_t     lanes[ENGINE_LANES_MAX];
     strategy_slot_t strategies[ENGINE_STRATEGIES_MAX];
 } engine_state_t;
 
@@ -188,16 +199,33 @@ static inline void emit_alarm(engine_t *e, alarm_t alarm)
 
 /* ---- engine.c ---------------------------------------------------------------------------------------------------- */
 /* best_view: best prices of book or quote stream, whichever is newer; true when the book is LIVE. market_view: the same
- * for risk. quote_leads: is the quote the newer one? */
-bool engine_best_view(const engine_t *e, uint32_t id, top_t *out, int64_t *mono_ns);
-void engine_market_view(const engine_t *e, uint32_t id, risk_md_t *md);
+ * for risk. */
+bool engine_best_view(const engine_t *e, now_t now, uint32_t id, top_t *out, int64_t *mono_ns);
+void engine_market_view(const engine_t *e, now_t now, uint32_t id, risk_md_t *md);
 
 /* ---- engine_act.c ------------------------------------------------------------------------------------------------ */
-void           act_request(engine_t *e, const order_req_t *req); /* of a lane or an operator */
+void           act_request(engine_t *e, const order_req_t *req); /* of a lane */
 strategy_ctx_t act_context(engine_t *e, uint32_t slot);          /* for one callback of a strategy */
 bool           act_sees(const engine_t *e, uint32_t slot, const ins_state_t *ins);
 void           act_kill(engine_t *e, const control_t *given);
-void           act_sweep(engine_t *e); /* cancels of kills, a portion */
+void           act_sweep(engine_t *e); /* cancels of kills and of lanes that closed, a portion */
+
+/* ---- engine_lane.c ----------------------------------------------------------------------------------------------- */
+typedef struct lane_denial { /* code ACCEPTED: risk is to judge */
+    risk_code_t code;
+    scope_t     scope_type;
+    uint32_t    scope_id;
+    int64_t     observed;
+    int64_t     limit;
+} lane_denial_t;
+
+err_t         lane_input(engine_t *e, const lane_t *given);
+void          lane_restart(engine_t *e); /* a new life: leases ended with the old one */
+lane_denial_t lane_judge(const engine_t *e, const order_req_t *req);
+/* lane_sweeps: is this order one that a closed lane left behind? lane_swept: what a whole walk found no order of is over;
+ * left: bit lane_id - 1 of the lanes that it found one of. */
+bool lane_sweeps(const engine_t *e, const order_t *order, uint32_t *left);
+void lane_swept(engine_t *e, uint32_t left);
 
 /* ---- engine_recover.c -------------------------------------------------------------------------------------------- */
 err_t recover_boot(engine_t *e, const boot_t *boot);

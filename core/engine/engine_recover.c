@@ -110,6 +110,7 @@ err_t recover_boot(engine_t *e, const boot_t *boot)
         }
         e->s->orders_wait = 1;
     }
+    lane_restart(e);
     return ERR_OK;
 }
 

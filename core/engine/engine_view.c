@@ -207,6 +207,7 @@ static uint64_t head_hash(const engine_state_t *s)
     h          = hash_u64(hash_i64(hash_u64(h, s->minted), s->day), s->requests);
     h          = hash_bytes(h, &s->boot, sizeof s->boot);
     h          = hash_u64(h, (uint64_t)s->queries_due << 16 | (uint64_t)s->queries_held << 8 | s->orders_wait);
+    h          = hash_bytes(h, s->lanes, sizeof s->lanes[0] * s->lanes_max);
     return hash_bytes(h, s->kills, sizeof s->kills[0] * s->kill_count);
 }
 

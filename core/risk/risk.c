@@ -854,6 +854,12 @@ risk_counts_t risk_counts(const risk_t *r)
     return r->counts;
 }
 
+uint64_t risk_seen(const risk_t *r, uint32_t origin)
+{
+    assert(origin < CL_ORD_ID_ORIGINS);
+    return r->seen[origin];
+}
+
 uint32_t risk_limit_version(const risk_t *r)
 {
     return r->limit_version;

@@ -1,40 +1,58 @@
 /* risk: the gate that every request passes before it leaves, and the exposure that it guards.
  *
- *   request ─▶ risk_check ─▶ code 0: counted and reserved in the same call; then order_open / _replace_sent /
- * _cancel_sent └─▶ any other code: denied, only the id is remembered as seen report  ─▶ order_apply_exec ─▶ effect ─▶
- * risk_exec        exposure follows the order table, position follows fills marks   ─▶ risk_mark, risk_loss values at
- * the reference price; loss latch control ─▶ risk_control;  configuration ─▶ risk_limits_set
+ *   request  ─▶ risk_check ─▶ code 0: counted and reserved in the same call; then order_open, order_replace_sent or
+ *                 │           order_cancel_sent
+ *                 └─▶ any other code: denied, only the id is remembered as seen
+ *   question ─▶ risk_probe: the same chain, and nothing is changed
+ *   report   ─▶ order_apply_exec ─▶ effect ─▶ risk_exec     exposure follows the order table, position follows fills
+ *   marks    ─▶ risk_mark, risk_loss                        values at the reference price; loss latch
+ *   control  ─▶ risk_control;  configuration ─▶ risk_limits_set
  *
  * Checks    in this order, the first that fails is the answer: A validity 101 104 112 102 103 122, for REPLACE and
- * CANCEL 115 116 117, then 113 105 107 109 106 108 111 110 114; B authority 121 123-128; C 141-149, 157, 158, 150 or
- *           251-253, 151-154, 156, 155, and 199 when the order table is full; D 161-164; E 181-184; F 201, 202;
+ *           CANCEL 115 116 117, then 113 105 107 109 106 108 111 110 114; B authority 121 123-128; C 141-149, 157, 158,
+ *           150 or 251-253, 151-154, 156, 155, and 199 when the order table is full; D 161-164; E 181-184; F 201, 202;
  *           G 271-273, 277; H 291; I 221-228. REPLACE skips 113, 226, 227, 277. CANCEL is tested for 101-103, 112, 115,
- *           116 and 122 only and never refused for more; one over its own budget passes and is told as a soft event
- * 274. Closed    Everything starts closed: after risk_new no account exists, venues are down, sessions closed, journal
- * and clock not trusted, no limits set. What must be done before the first order passes: risk_account_open,
- * risk_strategy_open; risk_limits_set for ACCOUNT, VENUE, INSTRUMENT, ACCOUNT_INSTRUMENT and, when the request names a
- * strategy, STRATEGY and STRATEGY_INSTRUMENT (else 155); risk_control JOURNAL 1, CLOCK 1, VENUE_LINK 1, SESSION OPEN
- * (of the venue or of the instrument). Limit 0 means "nothing allowed". There is no "unlimited": INT64_MAX is a figure
- * like another. Worst     L = pos + buy_open, K = -(pos - sell_open), per account x instrument and per strategy x
- * instrument, where case      buy_open, sell_open are the sums of order_part() over the order table, exactly, at every
- * moment between calls. A REPLACE is tested with its new leaves in place of the order's own part, and reserves the
- * greater of both. Value     notional at the reference price of the last risk_mark or passed risk_check; before any, at
- * the price of the last fill. What does not fit an int64 counts as INT64_MAX there, and is 111 in a check. fx is 1: an
- * account has one currency and scale, and an instrument that settles in another is 155 there. An inverse contract is
- * worth more at a lower price; the worse end is taken. Reference mid of a book with both sides if fresh, else a fresh
- * last trade. Mid is kept doubled, so nothing is rounded; every percentage is compared by cross-multiplication in 128
- * bits, and so is exact. Sessions  an order needs the venue and the instrument OPEN where either has been set, and at
- * least one set. PRE_OPEN takes auction types only, and we have none: 157. Seen      113 by a watermark for each origin
- * (ids.h): an id not above the newest one of its origin has been seen, whatever became of it. Ids of REPLACE and CANCEL
- * raise the mark too. Windows   exact: an event at t passes when fewer than n passed events lie in (t - w, t]. The last
- * window_max pass times are kept for each scope, so n <= window_max is refused otherwise. Replaces  several may be
- * under way for one order; the worst of all of them counts until the last is answered.
+ *           116 and 122 only and never refused for more; one over its own budget passes and is told as a soft event 274.
+ * Closed    Everything starts closed: after risk_new no account exists, venues are down, sessions closed, journal and
+ *           clock not trusted, no limits set. What must be done before the first order passes: risk_account_open,
+ *           risk_strategy_open; risk_limits_set for ACCOUNT, VENUE, INSTRUMENT, ACCOUNT_INSTRUMENT and, when the request
+ *           names a strategy, STRATEGY and STRATEGY_INSTRUMENT (else 155); risk_control JOURNAL 1, CLOCK 1, VENUE_LINK 1,
+ *           SESSION OPEN (of the venue or of the instrument). Limit 0 means "nothing allowed". There is no "unlimited":
+ *           INT64_MAX is a figure like another. Limits may be set for a strategy that is not open.
+ * Worst     L = pos + buy_open, K = -(pos - sell_open), per account x instrument and per strategy x instrument, where
+ *   case    buy_open, sell_open are the sums of order_part() over the order table, exactly, at every moment between
+ *           calls. A REPLACE is tested with its new leaves in place of the order's own part, and reserves the greater of
+ *           both.
+ * Value     notional at the reference price of the last risk_mark or passed risk_check; before any, at the price of the
+ *           last fill. What does not fit an int64 counts as INT64_MAX there, and is 111 in a check. fx is 1: an account
+ *           has one currency and scale, and an instrument that settles in another is 155 there. An inverse contract is
+ *           worth more at a lower price; the worse end is taken.
+ * Reference mid of a book with both sides if fresh, else a fresh last trade. Mid is kept doubled, so nothing is rounded;
+ *           every percentage is compared by cross-multiplication in 128 bits, and so is exact.
+ * Sessions  an order needs the venue and the instrument OPEN where either has been set, and at least one set. PRE_OPEN
+ *           takes auction types only, and we have none: 157.
+ * Seen      113 by a watermark for each origin (ids.h): an id not above the newest one of its origin has been seen,
+ *           whatever became of it. Ids of REPLACE and CANCEL raise the mark too.
+ * Windows   exact: an event at t passes when fewer than n passed events lie in (t - w, t]. The last window_max pass times
+ *           are kept for each scope, so n <= window_max is refused otherwise.
+ * Replaces  several may be under way for one order; the worst of all of them counts until the last is answered.
+ * Asking    risk_probe gives the verdict that risk_check would give to a NEW at this moment, and two figures more.
+ *           adjusted_qty: the largest quantity on the lot, at most the one asked for, that would pass: the one asked for
+ *           when that passes; found by bisection when its size stands against it, that is for 107, 111, 126, 150, 201,
+ *           202, 221-225, 228, 251-253 and 273; 0 for every other code, and when no smaller one would pass (109, 110,
+ *           or a check that any quantity fails). A duplicate (277) is cured by no other quantity, but is no answer either.
+ *           score: 10000 * max(use / limit), rounded down, so 10000 says that a limit would be used up: each with the
+ *           request in place, whether it passes or not, over 201 and 202 (instrument, account), 221 or 222 (account and
+ *           strategy, side of the request), 223 and 225 when the worst case of the instrument is raised, 224, 226, 227,
+ *           228, 271 and 272 (strategy, account, venue), 273 (sum, and entries of its window). A limit of 0, or one that
+ *           was never set, is used up. So is what cannot be valued: a denial before 114 in the order above, no price.
  *
  * Memory    one arena of the caller's, all sizes from risk_cfg_t; no pointers: its bytes are its snapshot and
  *           risk_hash() is the hash of those bytes (no padding, zeroed by new).
  * Threads   the engine thread only.
  * Time      now_t comes with each call; mono_ns for ages and windows, utc_ns only for the verdict and the trading day.
  * Cost      risk_check: O(1), plus own resting orders that cross, plus orders of the last dup_w; budget p99 200 ns.
+ *           risk_probe: below.
  * Source    RISK sheet; the sections named in comments are its sections. */
 #pragma once
 
@@ -151,6 +169,16 @@ typedef struct risk_out {
     risk_soft_t soft[RISK_SOFT_MAX];
 } risk_out_t;
 
+#define RISK_SCORE_MAX 10000
+
+typedef struct risk_probe {
+    verdict_t verdict;      /* what risk_check would say now                                     */
+    int64_t   px;           /* limit price to send (MARKET: the collar); 0 when it has none yet  */
+    int64_t   adjusted_qty; /* the most that would pass now: 0 .. what was asked, on the lot     */
+    uint16_t  score;        /* use of the limit used most, in 1/100 percent: 0 .. RISK_SCORE_MAX */
+    uint16_t  reserved[3];
+} risk_probe_t;
+
 typedef struct risk_pnl { /* of an account, in its money */
     int64_t day;          /* realised today + unrealised - fees */
     int64_t realised;     /* today */
@@ -247,6 +275,16 @@ err_t risk_control(risk_t *risk, const control_t *control);
 /* risk_check: the one check. Fills *out. Code 0 = passed, and the request is counted and reserved: the caller must now
  * call order_open, order_replace_sent or order_cancel_sent with out->px and out->px_value. */
 void risk_check(risk_t *risk, const risk_in_t *in, risk_out_t *out);
+
+/* risk_probe: the question ("Asking" above). in->req is a NEW, else it is our mistake; in->target is not read. *risk is
+ * the same to the byte.
+ * Cost: a risk_check that reserves nothing, about as much again for the score, and there an entry of the value window
+ * each where 273 may be the limit used most. When the size stands against it up to 64 chains more, and one for each
+ * duplicate that is stepped over. */
+void risk_probe(const risk_t *risk, const risk_in_t *in, risk_probe_t *out);
+
+/* risk_seen: place (cl_ord_id_mark) of the newest id seen of an origin; 0 = none. */
+uint64_t risk_seen(const risk_t *risk, uint32_t origin);
 
 /* risk_exec: take over what order_apply_exec did: exposure of the order from before to after, and position by the
  * booked quantity, in one step. OVERFILL puts the account into reduce-only; ACCOUNT_UNRECONCILED sets 152.

@@ -1,5 +1,7 @@
 /* The chain. risk_check lays what it looks up into a gate_t, runs the stages A to J in order until one denies, and
- * reserves when none did. A stage returns the code and has then written scope, observed and limit into the verdict. */
+ * reserves when none did. A stage returns the code and has then written scope, observed and limit into the verdict; it
+ * writes nothing else but the gate, so risk_probe runs the same chain to ask. */
+#include <assert.h>
 #include <string.h>
 
 #include "core/risk/risk.h"
@@ -14,8 +16,8 @@ typedef struct rate_scope { /* the windows of one scope that the request touches
     uint32_t     scope_id;
 } rate_scope_t;
 
-typedef struct gate { /* one check; NULL = does not exist */
-    risk_t             *risk;
+typedef struct gate {         /* one check; NULL = does not exist */
+    const risk_t       *risk; /* the chain changes nothing there; what passes is reserved through the pointers below */
     const risk_in_t    *in;
     risk_out_t         *out;
     const order_req_t  *req;
@@ -28,6 +30,9 @@ typedef struct gate { /* one check; NULL = does not exist */
     risk_row_t         *strategy_row;
     bool                buy;
     bool                amend;
+    bool                repeats; /* may be a duplicate (277): not while a smaller quantity is looked for */
+    bool                sized;   /* check_figures came to its end but the age: what is above and below is there */
+    bool                window_read;
     bool                px_known; /* px is set: always for limit orders, for market orders with a reference */
     int64_t             px;       /* limit to send */
     int64_t             px_value; /* Pw of section 6 */
@@ -47,6 +52,8 @@ typedef struct gate { /* one check; NULL = does not exist */
     risk_ref_t          ref;
     rate_scope_t        scopes[3];
     int                 scope_count;
+    uint64_t            window_tail; /* of values (273), as far as check_value_window has looked */
+    i128_t              window_sum;
     uint32_t            soft_rates; /* bit: test * 3 + scope: passes, and reaches its soft limit */
 } gate_t;
 
@@ -268,6 +275,7 @@ static uint16_t check_figures(gate_t *g, bool seen)
     if (g->px_known && g->value_px < def->min_notional) {
         return deny_instrument(g, RISK_NOTIONAL_BELOW_MIN, g->value_px, def->min_notional);
     }
+    g->sized         = true;
     const i128_t age = (i128_t)g->in->now.mono_ns - req->created_mono_ns;
     if (age > g->risk->cfg.max_request_age_ns) {
         return deny(g, RISK_REQUEST_TOO_OLD, SCOPE_GLOBAL, 0, age, g->risk->cfg.max_request_age_ns);
@@ -584,21 +592,26 @@ static risk_passed_t *passed_ring(const gate_t *g)
  * the answer is exact and no check pays for a long silence before it. */
 static uint16_t check_value_window(gate_t *g)
 {
-    risk_account_t     *acc  = g->acc;
-    const risk_value_t *ring = value_ring(g);
-    const i128_t        max  = acc->limits.value_w_max;
-    const uint64_t      cap  = g->risk->cfg.value_window_max;
-    for (int n = 0; acc->value_tail != acc->value_head; n++) {
-        const risk_value_t *oldest = &ring[acc->value_tail & g->risk->value_mask];
-        const bool          fits   = acc->value_sum + g->value <= max && acc->value_head - acc->value_tail < cap;
+    const risk_account_t *acc  = g->acc;
+    const risk_value_t   *ring = value_ring(g);
+    const i128_t          max  = acc->limits.value_w_max;
+    const uint64_t        cap  = g->risk->cfg.value_window_max;
+    uint64_t              tail = g->window_read ? g->window_tail : acc->value_tail;
+    i128_t                sum  = g->window_read ? g->window_sum : acc->value_sum;
+    for (int n = 0; tail != acc->value_head; n++) {
+        const risk_value_t *oldest = &ring[tail & g->risk->value_mask];
+        const bool          fits   = sum + g->value <= max && acc->value_head - tail < cap;
         if (g->in->now.mono_ns - oldest->mono_ns < acc->limits.value_w_ns || (n >= 8 && fits)) {
             break;
         }
-        acc->value_sum -= oldest->value;
-        acc->value_tail++;
+        sum -= oldest->value;
+        tail++;
     }
-    if (acc->value_sum + g->value > max || acc->value_head - acc->value_tail >= cap) {
-        return deny_account(g, RISK_RATE_VALUE, acc->value_sum + g->value, max);
+    g->window_read = true;
+    g->window_tail = tail;
+    g->window_sum  = sum;
+    if (sum + g->value > max || acc->value_head - tail >= cap) {
+        return deny_account(g, RISK_RATE_VALUE, sum + g->value, max);
     }
     return RISK_ACCEPTED;
 }
@@ -648,7 +661,7 @@ static uint16_t check_rates(gate_t *g)
         }
     }
     const uint16_t code = check_value_window(g);
-    return code || g->amend ? code : check_duplicate(g);
+    return code || !g->repeats ? code : check_duplicate(g);
 }
 
 /* One more passed order and message in every window. */
@@ -736,28 +749,45 @@ static bool worst_value(const gate_t *g, int64_t px, int64_t qty, int64_t qty_no
     return true;
 }
 
+typedef struct money { /* of the account, with the request in place */
+    bool    raises;    /* max(|L|, |K|) of the instrument: 223 and 225 stop no other order */
+    int64_t gross_own; /* of the instrument alone */
+    i128_t  gross;
+    i128_t  net; /* on the side of the request */
+} money_t;
+
+/* false = a value does not fit. */
+static inline bool money_then(gate_t *g, money_t *m)
+{
+    const int64_t ref_px = risk_ref_px(g->ins, g->ref.px2);
+    if (!worst_value(g, ref_px, g->long_then, g->long_now, g->row->value_long, &g->value_long) ||
+        !worst_value(g, ref_px, g->short_then, g->short_now, g->row->value_short, &g->value_short)) {
+        return false;
+    }
+    m->raises =
+        max_i64(abs_i64(g->long_then), abs_i64(g->short_then)) > max_i64(abs_i64(g->long_now), abs_i64(g->short_now));
+    m->gross_own = gross_of(g->value_long, g->value_short);
+    m->gross     = g->acc->gross - gross_of(g->row->value_long, g->row->value_short) + m->gross_own;
+    m->net       = g->buy ? g->acc->net_long - g->row->value_long + g->value_long
+                          : g->acc->net_short - g->row->value_short + g->value_short;
+    return true;
+}
+
 static uint16_t check_money(gate_t *g)
 {
     const risk_limits_t *limits = &g->acc->limits;
-    const int64_t        ref_px = risk_ref_px(g->ins, g->ref.px2);
-    if (!worst_value(g, ref_px, g->long_then, g->long_now, g->row->value_long, &g->value_long) ||
-        !worst_value(g, ref_px, g->short_then, g->short_now, g->row->value_short, &g->value_short)) {
+    money_t              m;
+    if (!money_then(g, &m)) {
         return deny_row(g, RISK_ARITHMETIC_OVERFLOW, g->buy ? g->long_then : g->short_then, INT64_MAX);
     }
-    const bool raises =
-        max_i64(abs_i64(g->long_then), abs_i64(g->short_then)) > max_i64(abs_i64(g->long_now), abs_i64(g->short_now));
-    const int64_t gross_own = gross_of(g->value_long, g->value_short);
-    const i128_t  gross     = g->acc->gross - gross_of(g->row->value_long, g->row->value_short) + gross_own;
-    const i128_t  net       = g->buy ? g->acc->net_long - g->row->value_long + g->value_long
-                                     : g->acc->net_short - g->row->value_short + g->value_short;
-    if (raises && gross > limits->max_gross) {
-        return deny_account(g, RISK_MAX_GROSS, gross, limits->max_gross);
+    if (m.raises && m.gross > limits->max_gross) {
+        return deny_account(g, RISK_MAX_GROSS, m.gross, limits->max_gross);
     }
-    if (net > limits->max_net) {
-        return deny_account(g, RISK_MAX_NET, net, limits->max_net);
+    if (m.net > limits->max_net) {
+        return deny_account(g, RISK_MAX_NET, m.net, limits->max_net);
     }
-    if (raises && mul_i64(gross_own, BP) > mul_i64(limits->max_gross, limits->concentration_bp)) {
-        return deny_row(g, RISK_CONCENTRATION, gross_own, mul_i64(limits->max_gross, limits->concentration_bp) / BP);
+    if (m.raises && mul_i64(m.gross_own, BP) > mul_i64(limits->max_gross, limits->concentration_bp)) {
+        return deny_row(g, RISK_CONCENTRATION, m.gross_own, mul_i64(limits->max_gross, limits->concentration_bp) / BP);
     }
     return RISK_ACCEPTED;
 }
@@ -863,16 +893,10 @@ static void cancel_pass(gate_t *g)
     }
 }
 
-/* Has the id been seen? And from now on it has. Denied ids count as seen. */
-static bool id_seen(risk_t *r, uint64_t cl_ord_id)
+/* Has the id been seen? Denied ids count as seen. */
+static bool id_seen(const risk_t *r, uint64_t cl_ord_id)
 {
-    uint64_t      *newest = &r->seen[cl_ord_id_origin(cl_ord_id)];
-    const uint64_t mark   = (uint64_t)cl_ord_id_epoch(cl_ord_id) << CL_ORD_ID_SEQ_BITS | cl_ord_id_seq(cl_ord_id);
-    if (cl_ord_id_seq(cl_ord_id) == 0 || mark <= *newest) {
-        return true;
-    }
-    *newest = mark;
-    return false;
+    return cl_ord_id_seq(cl_ord_id) == 0 || cl_ord_id_mark(cl_ord_id) <= r->seen[cl_ord_id_origin(cl_ord_id)];
 }
 
 static uint16_t chain(gate_t *g, bool seen)
@@ -892,32 +916,53 @@ static uint16_t chain(gate_t *g, bool seen)
     return check_open(g);
 }
 
-void risk_check(risk_t *r, const risk_in_t *in, risk_out_t *out)
+/* Not zeroed: each stage sets what later ones read. */
+static inline void gate_begin(gate_t *g, const risk_t *r, const risk_in_t *in, risk_out_t *out)
 {
     const order_req_t *req = in->req;
-    gate_t             g; /* not zeroed: each stage sets what later ones read */
-    g.risk          = r;
-    g.in            = in;
-    g.out           = out;
-    g.req           = req;
-    g.buy           = req->side == SIDE_BUY;
-    g.amend         = req->action == ORDER_ACTION_REPLACE;
-    g.strategy      = NULL;
-    g.strategy_row  = NULL;
-    out->verdict    = (verdict_t){.cl_ord_id     = req->cl_ord_id,
-                                  .order_seq     = in->order_seq,
-                                  .engine_utc_ns = in->now.utc_ns,
-                                  .instrument_id = req->instrument_id,
-                                  .account_id    = req->account_id,
-                                  .strategy_id   = req->strategy_id,
-                                  .limit_version = r->limit_version,
-                                  .action        = req->action};
-    out->px         = 0;
-    out->px_value   = 0;
-    out->soft_count = 0;
-    out->reserved   = 0;
+    g->risk                = r;
+    g->in                  = in;
+    g->out                 = out;
+    g->req                 = req;
+    g->buy                 = req->side == SIDE_BUY;
+    g->amend               = req->action == ORDER_ACTION_REPLACE;
+    g->repeats             = !g->amend;
+    g->sized               = false;
+    g->window_read         = false;
+    g->strategy            = NULL;
+    g->strategy_row        = NULL;
+    out->verdict           = (verdict_t){.cl_ord_id     = req->cl_ord_id,
+                                         .order_seq     = in->order_seq,
+                                         .engine_utc_ns = in->now.utc_ns,
+                                         .instrument_id = req->instrument_id,
+                                         .account_id    = req->account_id,
+                                         .strategy_id   = req->strategy_id,
+                                         .limit_version = r->limit_version,
+                                         .action        = req->action};
+    out->px                = 0;
+    out->px_value          = 0;
+    out->soft_count        = 0;
+    out->reserved          = 0;
+}
+
+/* Flattened: the chain has other callers, but this is the one that is hot, and its gate is to live in registers. */
+__attribute__((flatten)) void risk_check(risk_t *r, const risk_in_t *in, risk_out_t *out)
+{
+    const order_req_t *req    = in->req;
+    uint64_t          *newest = &r->seen[cl_ord_id_origin(req->cl_ord_id)];
+    const bool         seen   = id_seen(r, req->cl_ord_id);
+    gate_t             g;
+    gate_begin(&g, r, in, out);
+    if (!seen) { /* from now on it has been */
+        *newest = cl_ord_id_mark(req->cl_ord_id);
+    }
     r->counts.received++;
-    if (chain(&g, id_seen(r, req->cl_ord_id)) != RISK_ACCEPTED) {
+    const uint16_t code = chain(&g, seen);
+    if (g.window_read) {
+        g.acc->value_tail = g.window_tail;
+        g.acc->value_sum  = g.window_sum;
+    }
+    if (code != RISK_ACCEPTED) {
         r->counts.rejected++;
         return;
     }
@@ -926,5 +971,190 @@ void risk_check(risk_t *r, const risk_in_t *in, risk_out_t *out)
         cancel_pass(&g);
     } else {
         reserve(&g);
+    }
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------------------ */
+
+/* Is it the size of the order that stands against it? */
+static bool too_large(uint16_t code)
+{
+    switch (code) {
+    case RISK_QTY_NOT_ON_LOT:
+    case RISK_ARITHMETIC_OVERFLOW:
+    case RISK_SHORT_NOT_PERMITTED:
+    case RISK_REDUCE_ONLY:
+    case RISK_DAY_LOSS:
+    case RISK_REALISED_LOSS:
+    case RISK_DRAWDOWN:
+    case RISK_MAX_ORDER_QTY:
+    case RISK_MAX_ORDER_VALUE:
+    case RISK_RATE_VALUE:
+    case RISK_MAX_LONG:
+    case RISK_MAX_SHORT:
+    case RISK_MAX_GROSS:
+    case RISK_MAX_NET:
+    case RISK_CONCENTRATION:
+    case RISK_MAX_OPEN_VALUE: return true;
+    default: return false;
+    }
+}
+
+static bool too_small(uint16_t code)
+{
+    return code == RISK_QTY_BELOW_MIN || code == RISK_NOTIONAL_BELOW_MIN;
+}
+
+/* The largest quantity on the lot, below what was asked for, that passes. What is too large stays so with more, what is
+ * too small with less, and every other denial is that of any quantity; but a duplicate (277) is so in one quantity only,
+ * so it is left out of the search and stepped over at its end. */
+static int64_t largest_passing(gate_t *g, order_req_t *req, int64_t asked)
+{
+    const int64_t lot = g->in->ins->def.lot;
+    int64_t       lo = 0, hi = asked / lot + (asked % lot != 0); /* in lots: not found, too large */
+    bool          found = false;
+    g->repeats          = false;
+    while (hi - lo > 1) {
+        const int64_t mid   = lo + (hi - lo) / 2;
+        req->qty            = mid * lot;
+        const uint16_t code = chain(g, false);
+        if (code == RISK_ACCEPTED || too_small(code)) {
+            found = code == RISK_ACCEPTED;
+            lo    = mid;
+        } else if (too_large(code)) {
+            hi = mid;
+        } else {
+            return 0;
+        }
+    }
+    g->repeats = true;
+    for (; found && lo > 0; lo--) {
+        req->qty            = lo * lot;
+        const uint16_t code = chain(g, false);
+        if (code != RISK_DUPLICATE_ORDER) {
+            return code == RISK_ACCEPTED ? req->qty : 0;
+        }
+    }
+    return 0;
+}
+
+/* Would this use, rounded down, be more than most? A product and no division: nearly always it is not. */
+static inline bool use_raises(int64_t most, i128_t used, i128_t limit)
+{
+    return used > 0 && used * RISK_SCORE_MAX >= (most + 1) * limit;
+}
+
+static inline void use_add(int64_t *most, i128_t used, i128_t limit)
+{
+    if (use_raises(*most, used, limit)) {
+        *most = used >= limit ? RISK_SCORE_MAX : (int64_t)(used * RISK_SCORE_MAX / limit);
+    }
+}
+
+/* 271, 272: how many passed events lie in the window is the largest number that rate_reached; looked for from the first
+ * one up that is of interest, and to n - 1, with which one more uses it up. */
+static void use_add_rate(const gate_t *g, int64_t *most, const rate_scope_t *scope, risk_rate_kind_t kind)
+{
+    const int64_t n  = scope->rate[kind].n;
+    int64_t       lo = *most * n / RISK_SCORE_MAX, hi = lo + 1;
+    if (*most == RISK_SCORE_MAX || (lo > 0 && !rate_reached(g, scope, kind, lo))) {
+        return;
+    }
+    for (int64_t step = 1; hi < n && rate_reached(g, scope, kind, hi); step *= 2) {
+        lo = hi;
+        hi = min_i64(n, hi + step);
+    }
+    while (hi - lo > 1) {
+        const int64_t mid                                = lo + (hi - lo) / 2;
+        *(rate_reached(g, scope, kind, mid) ? &lo : &hi) = mid;
+    }
+    use_add(most, (i128_t)lo + 1, n);
+}
+
+static bool value_left(const gate_t *g, const risk_value_t *ring, uint64_t at)
+{
+    return g->in->now.mono_ns - ring[at & g->risk->value_mask].mono_ns >= g->acc->limits.value_w_ns;
+}
+
+/* 273: exact. How many entries are in the window is found by bisection; what left it is taken off the sum one by one, but
+ * only while the rest may be more than most. */
+static void use_add_value_window(const gate_t *g, int64_t *most)
+{
+    const risk_account_t *acc  = g->acc;
+    const risk_value_t   *ring = value_ring(g);
+    const i128_t          cap  = g->risk->cfg.value_window_max;
+    uint64_t              at   = acc->value_tail;
+    i128_t                sum  = acc->value_sum + g->value;
+    if (use_raises(*most, (i128_t)(acc->value_head - at) + 1, cap)) {
+        uint64_t lo = at, hi = acc->value_head; /* the first in the window */
+        while (lo < hi) {
+            const uint64_t mid = lo + (hi - lo) / 2;
+            if (value_left(g, ring, mid)) {
+                lo = mid + 1;
+            } else {
+                hi = mid;
+            }
+        }
+        use_add(most, (i128_t)(acc->value_head - lo) + 1, cap);
+    }
+    for (; at != acc->value_head && use_raises(*most, sum, acc->limits.value_w_max) && value_left(g, ring, at); at++) {
+        sum -= ring[at & g->risk->value_mask].value;
+    }
+    use_add(most, sum, acc->limits.value_w_max);
+}
+
+/* Use of the limit that is used most, with the request in place. A set that is missing is all zeros: used up. */
+static uint16_t score_of(gate_t *g)
+{
+    const risk_limits_t *account = &g->acc->limits, *market = &g->market->limits;
+    const risk_row_t    *row = g->row, *strategy = g->strategy_row;
+    rate_scope_t         scopes[3];
+    money_t              m;
+    int64_t              most = 0;
+    if (!money_then(g, &m)) {
+        return RISK_SCORE_MAX;
+    }
+    use_add(&most, g->req->qty, min_i64(market->max_qty, row->max_qty));
+    use_add(&most, g->value, min_i64(market->max_value, account->max_value));
+    use_add(&most, g->buy ? g->long_then : g->short_then, g->buy ? row->max_long : row->max_short);
+    if (strategy) {
+        use_add(&most, strategy_then(g), g->buy ? strategy->max_long : strategy->max_short);
+    }
+    if (m.raises) {
+        use_add(&most, m.gross, account->max_gross);
+        use_add(&most, mul_i64(m.gross_own, BP), mul_i64(account->max_gross, account->concentration_bp));
+    }
+    use_add(&most, m.net, account->max_net);
+    use_add(&most, (i128_t)row->open_orders + 1, row->max_open_orders);
+    use_add(&most, (i128_t)g->acc->open_orders + 1, account->max_open_orders);
+    use_add(&most, g->acc->open_value - g->value_before + g->value_after, account->max_open_value);
+    for (int i = 0, n = rate_scopes(g, scopes); i < n; i++) {
+        for (int k = 0; k < 2; k++) {
+            use_add_rate(g, &most, &scopes[i], RATE_TESTS[k].kind);
+        }
+    }
+    use_add_value_window(g, &most);
+    return (uint16_t)most;
+}
+
+void risk_probe(const risk_t *r, const risk_in_t *in, risk_probe_t *out)
+{
+    order_req_t     req   = *in->req;
+    const risk_in_t asked = {
+        .req = &req, .ins = in->ins, .md = in->md, .orders = in->orders, .now = in->now, .order_seq = in->order_seq};
+    risk_out_t said;
+    gate_t     g;
+    assert(req.action == ORDER_ACTION_NEW);
+    gate_begin(&g, r, &asked, &said);
+    const uint16_t code = chain(&g, id_seen(r, req.cl_ord_id));
+    *out                = (risk_probe_t){.verdict = said.verdict, .score = RISK_SCORE_MAX};
+    if (g.sized && g.px_known) {
+        out->px    = g.px;
+        out->score = g.ref.known ? score_of(&g) : RISK_SCORE_MAX;
+    }
+    if (code == RISK_ACCEPTED) {
+        out->adjusted_qty = req.qty;
+    } else if (too_large(code)) {
+        out->adjusted_qty = largest_passing(&g, &req, req.qty);
     }
 }

@@ -4,7 +4,7 @@
  *   | epoch 12 | origin 8 | sequence 44 bits, from 1            |
  *
  * epoch     raised at every start (it is durable before the first order), so an id of an earlier life never comes back
- * origin    who minted it: 0 the engine, 1..255 a strategy slot, a lane or the operator
+ * origin    who minted it: 0 the engine, 1..255 a strategy slot or a lane
  * sequence  strictly rising within (epoch, origin): an id at or below the newest one seen has been seen, so "seen
  *           before" (code 113) needs no table and its window is for ever
  *
@@ -35,4 +35,10 @@ static inline uint32_t cl_ord_id_origin(uint64_t id)
 static inline uint64_t cl_ord_id_seq(uint64_t id)
 {
     return id & CL_ORD_ID_SEQ_MAX;
+}
+
+/* cl_ord_id_mark: place of an id among those of its origin: a later one is greater, and none is 0. */
+static inline uint64_t cl_ord_id_mark(uint64_t id)
+{
+    return (uint64_t)cl_ord_id_epoch(id) << CL_ORD_ID_SEQ_BITS | cl_ord_id_seq(id);
 }

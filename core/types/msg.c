@@ -27,6 +27,9 @@ static const struct {
     [MSG_ORDER]                = {"ORDER", sizeof(order_record_t)},
     [MSG_ACCOUNT]              = {"ACCOUNT", sizeof(account_record_t)},
     [MSG_LOG]                  = {"LOG", sizeof(log_record_t)},
+    [MSG_LANE]                 = {"LANE", sizeof(lane_t)},
+    [MSG_RISK_CHECK_REQUEST]   = {"RISK_CHECK_REQUEST", sizeof(risk_check_req_t)},
+    [MSG_RISK_CHECK_RESPONSE]  = {"RISK_CHECK_RESPONSE", sizeof(risk_check_resp_t)},
 };
 
 const char *msg_type_str(msg_type_t type)
@@ -75,4 +78,11 @@ const char *alarm_kind_str(alarm_kind_t kind)
                                                         "LOSS",
                                                         "LIMIT"};
     return (unsigned)kind < ALARM_KIND_COUNT ? names[kind] : "UNKNOWN";
+}
+
+const char *lane_reason_str(lane_reason_t reason)
+{
+    static const char *const names[LANE_REASON_COUNT] = {"NONE",    "RELEASED", "DEAD",    "RSP_FULL",
+                                                         "DAMAGED", "MISUSED",  "RESTART", "STOP"};
+    return (unsigned)reason < LANE_REASON_COUNT ? names[reason] : "UNKNOWN";
 }

@@ -16,9 +16,13 @@
  * Words    FIX; the tag stands in the comment. Denied = refused by us, Rejected = refused by the venue.
  * Ids      tenant, account, strategy, venue, instrument ids are small dense integers from 1; 0 means none.
  *
+ * C++      the file is C and C++ alike: it is installed as <hwal/msg.h>.
+ *
  * Source   FIX 4.4/5.0 SP2 field names; enum values of FIX where they are single characters. */
 #pragma once
 
+#include <assert.h>
+#include <stdalign.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,7 +33,7 @@ typedef enum msg_type {
     MSG_BOOK_UPDATE          = 2,  /* in:  book_update_t, level_t tail (bids first, then asks)                */
     MSG_TRADE                = 3,  /* in:  trade_t                                                            */
     MSG_TOP                  = 4,  /* in:  top_t, the venue's own best-quote stream; also our published top   */
-    MSG_ORDER_REQUEST        = 5,  /* in:  from a lane or an operator; out: accepted, for the adapter         */
+    MSG_ORDER_REQUEST        = 5,  /* in:  from a lane; out: accepted, for the adapter                        */
     MSG_EXEC_REPORT          = 6,  /* in:  from the adapter; out: what was booked                             */
     MSG_VERDICT              = 7,  /* out: the answer of risk to one order request                            */
     MSG_POSITION             = 8,  /* out: after each booked fill                                             */
@@ -47,6 +51,9 @@ typedef enum msg_type {
     MSG_ORDER                = 20, /* published record: one order as it stands                          */
     MSG_ACCOUNT              = 21, /* published record: one account's money and state                   */
     MSG_LOG                  = 22, /* a role's own words: text                                          */
+    MSG_LANE                 = 23, /* in:  a client's lane opens or closes; also what the client is told   */
+    MSG_RISK_CHECK_REQUEST   = 24, /* lane: would this pass? Neither journaled nor sent                    */
+    MSG_RISK_CHECK_RESPONSE  = 25, /* lane: the answer                                                     */
     MSG_TYPE_COUNT
 } msg_type_t;
 
@@ -456,8 +463,8 @@ typedef struct mass_status {
 } mass_status_t;
 
 typedef struct snapshot_req {
-    _Alignas(8) uint32_t instrument_id; /* hot tables hold 8-aligned structs */
-    uint8_t  reason;                    /* feed_reason_t */
+    alignas(8) uint32_t instrument_id; /* hot tables hold 8-aligned structs */
+    uint8_t  reason;                   /* feed_reason_t */
     uint8_t  reserved;
     uint16_t reserved2;
 } snapshot_req_t;
@@ -544,6 +551,79 @@ typedef struct record_head {
     uint32_t err; /* INPUT: err_t that engine_apply answered: 0, or the input named nothing we know */
 } record_head_t;
 
+/* ---- lanes: clients in processes of their own (ipc/lane.h) --------------------------------------------------------- */
+typedef enum lane_state { LANE_NONE = 0, LANE_OPEN, LANE_CLOSED, LANE_STATE_COUNT } lane_state_t;
+
+typedef enum lane_reason {
+    LANE_REASON_NONE = 0, /* it is open                                              */
+    LANE_REASON_RELEASED, /* the client gave it back                                 */
+    LANE_REASON_DEAD,     /* the client's process ended without giving it back       */
+    LANE_REASON_RSP_FULL, /* the client did not read its answers                     */
+    LANE_REASON_DAMAGED,  /* its memory is no ring any more                          */
+    LANE_REASON_MISUSED,  /* a message that no client may send                       */
+    LANE_REASON_RESTART,  /* the engine began a new life: leases end with the old one */
+    LANE_REASON_STOP,     /* the engine stops                                        */
+    LANE_REASON_COUNT
+} lane_reason_t;
+
+enum { LANE_RIGHT_CHECK = 1, LANE_RIGHT_ORDER = 2 }; /* ask risk; send, change and cancel its own orders */
+
+typedef enum lane_policy { LANE_CANCEL = 0, LANE_KEEP = 1 } lane_policy_t; /* what becomes of its orders at the close */
+
+typedef struct lane {
+    uint64_t lease;     /* one number for each lease, rising, never used twice in an instance's journal       */
+    uint64_t accounts;  /* that it may use: bit 1 << account id                                               */
+    uint64_t first_seq; /* told to the client: sequence of its first ClOrdID; 0 in the record of the journal  */
+    uint32_t lane_id;   /* the client's place in the configuration, from 1                                    */
+    uint32_t tenant_id;
+    uint32_t strategy_id; /* whose positions and limits; also the origin of its ClOrdIDs (core/types/ids.h)     */
+    uint32_t epoch;       /* of its ClOrdIDs; 0 in the record of the journal: the life's own                    */
+    uint32_t uid;         /* of the process that holds it, as the kernel says                                   */
+    uint32_t pid;
+    uint16_t rights;   /* LANE_RIGHT_* */
+    uint8_t  state;    /* lane_state_t */
+    uint8_t  reason;   /* lane_reason_t */
+    uint8_t  on_close; /* lane_policy_t */
+    uint8_t  reserved;
+    uint16_t reserved2;
+} lane_t;
+
+typedef struct risk_check_req {
+    uint64_t corr_hi; /* comes back */
+    uint64_t corr_lo;
+    uint64_t portfolio_version; /* event_seq of what the caller looked at, 0 = none: for the caller's own comparison */
+    int64_t  px;                /* 0 for MARKET */
+    int64_t  qty;
+    uint32_t account_id; /* the portfolio */
+    uint32_t instrument_id;
+    uint8_t  side;     /* side_t     */
+    uint8_t  ord_type; /* ord_type_t */
+    uint8_t  tif;      /* tif_t      */
+    uint8_t  reserved;
+    uint16_t exec_inst; /* EXEC_INST_* */
+    uint16_t reserved2;
+} risk_check_req_t;
+
+typedef struct risk_check_resp {
+    uint64_t corr_hi;
+    uint64_t corr_lo;
+    uint64_t portfolio_version; /* engine sequence that was judged                                     */
+    int64_t  adjusted_qty;      /* the most that would pass, at most what was asked; 0 = nothing would */
+    int64_t  px;                /* as it would be sent: MARKET = the collar                            */
+    int64_t  observed;          /* of a denial, as in verdict_t                                        */
+    int64_t  limit;
+    int64_t  engine_utc_ns;
+    uint32_t scope_id;
+    uint32_t instrument_id;
+    uint32_t account_id;
+    uint32_t limit_version;
+    uint16_t code;       /* 0 ACCEPTED, else core/risk/risk_code.h: the reason */
+    uint16_t risk_score; /* of what was asked: use of the limit that is used most, in 1/100 percent, 0..10000 */
+    uint8_t  approved;   /* 1 = the whole quantity would pass now; nothing is reserved */
+    uint8_t  scope_type; /* scope_t */
+    uint16_t reserved;
+} risk_check_resp_t;
+
 /* ---- a message where it lies ------------------------------------------------------------------------------------- */
 typedef struct msg { /* a view: body and tail point into a ring slot, a file or a caller's buffer */
     msg_type_t  type;
@@ -553,35 +633,41 @@ typedef struct msg { /* a view: body and tail point into a ring slot, a file or 
     const char *text; /* INSTRUMENT_DEF: the symbol, LOG: the text; zero-terminated */
 } msg_t;
 
+#ifndef HWAL_MSG_TYPES_ONLY /* libhwal has names of its own for these (hwal.h) */
 /* msg_type_str: "BOOK_UPDATE" and so on; static text, never NULL. msg_body_size: bytes of the struct, 0 if unknown. */
 const char *msg_type_str(msg_type_t type);
 size_t      msg_body_size(msg_type_t type);
 const char *feed_health_str(feed_health_t health);
 const char *feed_reason_str(feed_reason_t reason);
 const char *alarm_kind_str(alarm_kind_t kind);
+const char *lane_reason_str(lane_reason_t reason);
+#endif
 
-_Static_assert(sizeof(level_t) == 16, "wire");
-_Static_assert(sizeof(book_update_t) == 56, "wire");
-_Static_assert(sizeof(trade_t) == 48, "wire");
-_Static_assert(sizeof(top_t) == 64, "wire");
-_Static_assert(sizeof(feed_state_t) == 32, "wire");
-_Static_assert(sizeof(instrument_def_t) == 72, "wire");
-_Static_assert(sizeof(tick_band_t) == 16, "wire");
-_Static_assert(sizeof(order_req_t) == 80, "wire");
-_Static_assert(sizeof(exec_report_t) == 152, "wire");
-_Static_assert(sizeof(verdict_t) == 64, "wire");
-_Static_assert(sizeof(position_t) == 72, "wire");
-_Static_assert(sizeof(tick_t) == 16, "wire");
-_Static_assert(sizeof(control_t) == 16, "wire");
-_Static_assert(sizeof(alarm_t) == 48, "wire");
-_Static_assert(sizeof(boot_t) == 24, "wire");
-_Static_assert(sizeof(account_def_t) == 32, "wire");
-_Static_assert(sizeof(limit_set_t) == 224, "wire");
-_Static_assert(sizeof(order_status_req_t) == 32, "wire");
-_Static_assert(sizeof(mass_status_req_t) == 24, "wire");
-_Static_assert(sizeof(mass_status_t) == 48, "wire");
-_Static_assert(sizeof(snapshot_req_t) == 8, "wire");
-_Static_assert(sizeof(order_record_t) == 112, "wire");
-_Static_assert(sizeof(account_record_t) == 136, "wire");
-_Static_assert(sizeof(log_record_t) == 16, "wire");
-_Static_assert(sizeof(record_head_t) == 32, "wire");
+static_assert(sizeof(level_t) == 16, "wire");
+static_assert(sizeof(book_update_t) == 56, "wire");
+static_assert(sizeof(trade_t) == 48, "wire");
+static_assert(sizeof(top_t) == 64, "wire");
+static_assert(sizeof(feed_state_t) == 32, "wire");
+static_assert(sizeof(instrument_def_t) == 72, "wire");
+static_assert(sizeof(tick_band_t) == 16, "wire");
+static_assert(sizeof(order_req_t) == 80, "wire");
+static_assert(sizeof(exec_report_t) == 152, "wire");
+static_assert(sizeof(verdict_t) == 64, "wire");
+static_assert(sizeof(position_t) == 72, "wire");
+static_assert(sizeof(tick_t) == 16, "wire");
+static_assert(sizeof(control_t) == 16, "wire");
+static_assert(sizeof(alarm_t) == 48, "wire");
+static_assert(sizeof(boot_t) == 24, "wire");
+static_assert(sizeof(account_def_t) == 32, "wire");
+static_assert(sizeof(limit_set_t) == 224, "wire");
+static_assert(sizeof(order_status_req_t) == 32, "wire");
+static_assert(sizeof(mass_status_req_t) == 24, "wire");
+static_assert(sizeof(mass_status_t) == 48, "wire");
+static_assert(sizeof(snapshot_req_t) == 8, "wire");
+static_assert(sizeof(order_record_t) == 112, "wire");
+static_assert(sizeof(account_record_t) == 136, "wire");
+static_assert(sizeof(log_record_t) == 16, "wire");
+static_assert(sizeof(record_head_t) == 32, "wire");
+static_assert(sizeof(lane_t) == 56, "wire");
+static_assert(sizeof(risk_check_req_t) == 56, "wire");
+static_assert(sizeof(risk_check_resp_t) == 88, "wire");

@@ -9,6 +9,7 @@
  *   - outputs are whole records; a request that leaves stands behind its own verdict ACCEPTED, a NEW or REPLACE on no
  *     book that is broken or recovering, and no NEW under a global kill flag
  *   - buy_open and sell_open of each account and strategy are the sums over the order table
+ *   - the risk question, put to one of the two engines only, answers what the order will meet
  *   - a twin on other memory (garbage before engine_new; its arena moves in the middle) answers the same bytes, and has
  *     the same hashes in the end: no pointer and no unwritten byte is in state or hash */
 #include <assert.h>
@@ -26,7 +27,8 @@
 #define ACCOUNTS 2u
 #define STRATEGIES 3u
 #define EPOCH 3u
-#define LANE 9u /* origin of the ids of requests from outside */
+#define LANES 2u
+#define LANE (STRATEGIES + 1u) /* strategy and origin of ids of the first of them */
 #define MUCH 1000000000000000
 #define MESSAGES_MAX 400u
 
@@ -43,6 +45,8 @@ typedef struct feed { /* the input, and what makes its messages plausible */
     int64_t        now, day;
     uint64_t       rpt_seq[INSTRUMENTS + 1];
     uint64_t       venue_seq, lane_seq, exec_seq, request_id; /* request_id: newest MASS_STATUS_REQUEST */
+    lane_t         lanes[LANES];                              /* as they stand */
+    uint64_t       lease;
     uint32_t       epoch;
     bool           killed; /* by CONTROL_KILL, globally */
 } feed_t;
@@ -108,7 +112,7 @@ static uint64_t cl_ord_id(feed_t *f)
     if (b >= 128) {
         return cl_ord_id_make(epoch, b % (STRATEGIES + 1), 1 + byte(f) % 8);
     }
-    return cl_ord_id_make(epoch, LANE, f->lane_seq - (f->lane_seq ? b % 8 % f->lane_seq : 0));
+    return cl_ord_id_make(epoch, b < 96 ? LANE : LANE + 1, f->lane_seq - (f->lane_seq ? b % 8 % f->lane_seq : 0));
 }
 
 /* ---- the engine -------------------------------------------------------------------------------------------------- */
@@ -138,7 +142,7 @@ static void account_open(world_t *w, uint32_t account_id, const char *ccy, int8_
 static void limits_open(world_t *w)
 {
     risk_limits_t l;
-    for (uint32_t id1 = 1; id1 <= STRATEGIES; id1++) {
+    for (uint32_t id1 = 1; id1 <= STRATEGIES + LANES; id1++) {
         risk_limits_default(SCOPE_STRATEGY, &l);
         l.rate_n = l.msg_n = 64;
         limit_set(w, SCOPE_STRATEGY, id1, 0, &l);
@@ -159,7 +163,7 @@ static void limits_open(world_t *w)
         l.max_qty = l.max_value = MUCH;
         l.max_spread_bp         = BP;
         limit_set(w, SCOPE_INSTRUMENT, id2, 0, &l);
-        for (uint32_t id1 = 1; id1 <= STRATEGIES; id1++) {
+        for (uint32_t id1 = 1; id1 <= STRATEGIES + LANES; id1++) {
             risk_limits_default(id1 <= ACCOUNTS ? SCOPE_ACCOUNT_INSTRUMENT : SCOPE_STRATEGY_INSTRUMENT, &l);
             l.max_long = l.max_short = MUCH;
             l.max_open_orders        = 0;
@@ -182,6 +186,17 @@ static void control(world_t *w, control_kind_t kind, scope_t scope, uint32_t sco
                            .value      = kind == CONTROL_SESSION ? SESSION_OPEN : 1};
     const err_t     err = apply(w, &f, &(msg_t){.type = MSG_CONTROL, .body = &c});
     assert(err == ERR_OK);
+}
+
+static lane_t lane_open(uint32_t lane_id, uint64_t lease)
+{
+    return (lane_t){.lease       = lease,
+                    .accounts    = 1u << 1 | 1u << 2,
+                    .lane_id     = lane_id,
+                    .tenant_id   = 1,
+                    .strategy_id = LANE - 1 + lane_id,
+                    .rights      = LANE_RIGHT_CHECK | LANE_RIGHT_ORDER,
+                    .state       = LANE_OPEN};
 }
 
 static void instruments_open(world_t *w)
@@ -215,6 +230,7 @@ static engine_cfg_t config(void)
                         .orders_max      = 16,
                         .fills_max       = 16,
                         .strategy_count  = STRATEGIES,
+                        .lanes_max       = LANES,
                         .stale_ns        = NS_PER_S,
                         .book            = {.window_ticks = 64, .far_slots = 64}};
     risk_cfg_default(&cfg.risk);
@@ -252,6 +268,9 @@ static uint8_t *arena_open(int fill)
     control(&w, CONTROL_JOURNAL, SCOPE_GLOBAL, 0);
     control(&w, CONTROL_CLOCK, SCOPE_GLOBAL, 0);
     control(&w, CONTROL_SESSION, SCOPE_VENUE, 1);
+    const lane_t lane = lane_open(1, 1);
+    const err_t  err  = apply(&w, &(feed_t){.now = NS_PER_S}, &(msg_t){.type = MSG_LANE, .body = &lane});
+    assert(err == ERR_OK);
     free(w.engine);
     return arena;
 }
@@ -271,6 +290,7 @@ typedef union body {
     account_def_t    account;
     limit_set_t      limits;
     mass_status_t    mass;
+    lane_t           lane;
     uint8_t          bytes[256];
 } body_t;
 
@@ -332,22 +352,23 @@ static void instrument_def(feed_t *f, msg_t *m, instrument_def_t *d)
 
 static void order_request(feed_t *f, order_req_t *q)
 {
-    const uint8_t b   = byte(f);
-    *q                = (order_req_t){.action          = b < 252 ? (uint8_t)(1 + b % 3) : b,
-                                      .tenant_id       = byte(f) < 250 ? 1 : id(f, 2),
-                                      .account_id      = id(f, ACCOUNTS),
-                                      .strategy_id     = byte(f) < 128 ? 0 : id(f, STRATEGIES),
-                                      .instrument_id   = id(f, INSTRUMENTS),
-                                      .px              = px(f),
-                                      .qty             = number(f, 32),
-                                      .created_mono_ns = byte(f) < 250 ? f->now : (int64_t)raw(f),
-                                      .side            = (uint8_t)id(f, 2),
-                                      .ord_type        = byte(f) < 192 ? ORD_TYPE_LIMIT : (uint8_t)id(f, 2),
-                                      .tif             = byte(f) < 192 ? TIF_GTC : byte(f) % 8,
-                                      .exec_inst       = byte(f) < 192 ? 0 : byte(f) % 8,
-                                      .reserved        = byte(f) >= 254};
-    q->cl_ord_id      = byte(f) < 252 ? cl_ord_id_make(f->epoch, LANE, ++f->lane_seq) : raw(f);
-    q->orig_cl_ord_id = cl_ord_id(f);
+    const uint8_t  b    = byte(f);
+    const uint32_t lane = byte(f) < 192 ? LANE : LANE + 1;
+    *q                  = (order_req_t){.action          = b < 252 ? (uint8_t)(1 + b % 3) : b,
+                                        .tenant_id       = byte(f) < 250 ? 1 : id(f, 2),
+                                        .account_id      = id(f, ACCOUNTS),
+                                        .strategy_id     = byte(f) < 240 ? lane : id(f, STRATEGIES + LANES),
+                                        .instrument_id   = id(f, INSTRUMENTS),
+                                        .px              = px(f),
+                                        .qty             = number(f, 32),
+                                        .created_mono_ns = byte(f) < 250 ? f->now : (int64_t)raw(f),
+                                        .side            = (uint8_t)id(f, 2),
+                                        .ord_type        = byte(f) < 192 ? ORD_TYPE_LIMIT : (uint8_t)id(f, 2),
+                                        .tif             = byte(f) < 192 ? TIF_GTC : byte(f) % 8,
+                                        .exec_inst       = byte(f) < 192 ? 0 : byte(f) % 8,
+                                        .reserved        = byte(f) >= 254};
+    q->cl_ord_id        = byte(f) < 252 ? cl_ord_id_make(f->epoch, lane, ++f->lane_seq) : raw(f);
+    q->orig_cl_ord_id   = cl_ord_id(f);
 }
 
 static void exec_report(feed_t *f, exec_report_t *r)
@@ -414,6 +435,29 @@ static void limits_any(feed_t *f, limit_set_t *l)
     }
 }
 
+/* A lane opens or closes, mostly as it must. */
+static void lane_any(feed_t *f, lane_t *l)
+{
+    const uint8_t  b = byte(f);
+    const uint32_t i = b % LANES;
+    *l               = lane_open(i + 1, ++f->lease);
+    l->on_close      = byte(f) < 250 ? b / 2 % 2 : byte(f);
+    if (byte(f) < 96) {
+        l->rights   = byte(f) % 5;
+        l->accounts = byte(f) % 10;
+    }
+    if (f->lanes[i].state == LANE_OPEN && b < 240) {
+        *l        = f->lanes[i];
+        l->state  = LANE_CLOSED;
+        l->reason = byte(f) % (LANE_REASON_COUNT + 1);
+    }
+    if (byte(f) >= 240) {
+        uint64_t      *field = (uint64_t *)(void *)l;
+        const uint64_t value = raw(f);
+        memcpy(field + byte(f) % (sizeof *l / sizeof *field), &value, sizeof value);
+    }
+}
+
 /* What begins a life and what reconciles it. */
 static void life(feed_t *f, msg_type_t type, body_t *body)
 {
@@ -444,7 +488,8 @@ static msg_t message(feed_t *f)
         MSG_BOOK_UPDATE, MSG_BOOK_UPDATE,   MSG_BOOK_UPDATE,   MSG_BOOK_UPDATE,   MSG_TRADE,       MSG_TOP,
         MSG_TOP,         MSG_ORDER_REQUEST, MSG_ORDER_REQUEST, MSG_ORDER_REQUEST, MSG_EXEC_REPORT, MSG_EXEC_REPORT,
         MSG_EXEC_REPORT, MSG_EXEC_REPORT,   MSG_TICK,          MSG_FEED_STATE,    MSG_CONTROL,     MSG_INSTRUMENT_DEF,
-        MSG_MASS_STATUS, MSG_MASS_STATUS,   MSG_MASS_STATUS,   MSG_LIMIT_SET,     MSG_ACCOUNT_DEF, MSG_BOOT};
+        MSG_MASS_STATUS, MSG_MASS_STATUS,   MSG_MASS_STATUS,   MSG_LIMIT_SET,     MSG_ACCOUNT_DEF, MSG_BOOT,
+        MSG_LANE,        MSG_LANE};
     const uint8_t b    = byte(f);
     body_t        body = {0};
     msg_t         m    = {.type = (msg_type_t)(b < 252 ? types[b % sizeof types] : b % (MSG_TYPE_COUNT + 2))};
@@ -455,6 +500,7 @@ static msg_t message(feed_t *f)
     case MSG_EXEC_REPORT: exec_report(f, &body.report); break;
     case MSG_CONTROL: control_any(f, &body.control); break;
     case MSG_LIMIT_SET: limits_any(f, &body.limits); break;
+    case MSG_LANE: lane_any(f, &body.lane); break;
     case MSG_BOOT:
     case MSG_ACCOUNT_DEF:
     case MSG_MASS_STATUS: life(f, m.type, &body); break;
@@ -528,6 +574,44 @@ static void check_outputs(const world_t *w, feed_t *f)
     assert(accepted == 0 && pos == w->out.len && questions <= ENGINE_QUERIES_MAX);
 }
 
+/* What is asked of engine a alone before an order is sent: the twin's bytes show that it changed nothing. */
+static risk_check_resp_t ask(const world_t *w, const feed_t *f, const order_req_t *q)
+{
+    const risk_check_req_t req = {.px            = q->px,
+                                  .qty           = q->qty,
+                                  .account_id    = q->account_id,
+                                  .instrument_id = q->instrument_id,
+                                  .side          = q->side,
+                                  .ord_type      = q->ord_type,
+                                  .tif           = q->tif,
+                                  .exec_inst     = q->exec_inst};
+    risk_check_resp_t      out;
+    engine_risk_check(w->engine, (now_t){.mono_ns = f->now, .utc_ns = f->now + f->day * NS_PER_DAY},
+                      q->strategy_id - STRATEGIES, &req, &out);
+    assert(out.approved == (out.code == 0) && out.risk_score <= RISK_SCORE_MAX);
+    assert(out.adjusted_qty >= 0 && out.adjusted_qty <= (q->qty > 0 ? q->qty : 0));
+    return out;
+}
+
+/* The order met what was said, but for its own identity and age, which the question has not. */
+static void check_answer(const world_t *w, const order_req_t *q, const risk_check_resp_t *said)
+{
+    uint32_t         pos = 0;
+    const verdict_t *v   = (const verdict_t *)(engine_out_next(&w->out, &pos) + 1);
+    switch (v->code) {
+    case RISK_BAD_MESSAGE:
+    case RISK_BAD_CLIENT_ORDER_ID:
+    case RISK_DUPLICATE_CLIENT_ORDER_ID:
+    case RISK_REQUEST_TOO_OLD:
+    case RISK_NOT_AUTHORISED:
+    case RISK_WRONG_TENANT:
+    case RISK_STRATEGY_NOT_APPROVED: return;
+    default:
+        assert(said->code == RISK_NOT_AUTHORISED || q->action != ORDER_ACTION_NEW ||
+               (said->code == v->code && said->observed == v->observed && said->limit == v->limit));
+    }
+}
+
 /* Sums over the order table, of an account's orders (strategy_id 0) or of a strategy's. */
 static void check_open(const world_t *w, uint32_t account_id, uint32_t strategy_id, uint32_t instrument_id)
 {
@@ -568,7 +652,7 @@ static void check_state(const world_t *w)
         for (uint32_t account = 1; account <= ACCOUNTS; account++) {
             check_open(w, account, 0, instrument);
         }
-        for (uint32_t strategy = 1; strategy <= STRATEGIES; strategy++) {
+        for (uint32_t strategy = 1; strategy <= STRATEGIES + LANES; strategy++) {
             check_open(w, 0, strategy, instrument);
         }
     }
@@ -586,18 +670,30 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fresh[1] = arena_open(0xa5);
     }
     world_t a = world_on(arena_copy(fresh[0]), outs[0]), b = world_on(arena_copy(fresh[1]), outs[1]);
-    feed_t  f = {.at = data, .end = data + size, .now = NS_PER_S, .epoch = EPOCH};
+    feed_t  f = {.at = data, .end = data + size, .now = NS_PER_S, .lease = 1, .epoch = EPOCH};
     for (uint32_t n = 0; f.at < f.end && n < MESSAGES_MAX; n++) {
         const uint8_t step = byte(&f);
         f.now += step < 192 ? step * NS_PER_MS / 4 : (step - 191) * 20 * NS_PER_MS;
         f.day += step == 255;
-        const msg_t m  = message(&f);
+        const msg_t       m    = message(&f);
+        risk_check_resp_t said = {0};
+        if (m.type == MSG_ORDER_REQUEST) {
+            said = ask(&a, &f, m.body);
+        }
         const err_t ea = apply(&a, &f, &m), eb = apply(&b, &f, &m);
+        if (m.type == MSG_ORDER_REQUEST) {
+            check_answer(&a, m.body, &said);
+        }
         free((void *)(uintptr_t)m.body);
         free((void *)(uintptr_t)m.tail);
         assert(ea == eb && a.out.len == b.out.len && memcmp(a.out.buf, b.out.buf, a.out.len) == 0);
         check_outputs(&a, &f);
         f.epoch = engine_epoch(a.engine);
+        for (uint32_t i = 0; i < LANES; i++) {
+            engine_lane(a.engine, i + 1, &f.lanes[i]);
+            f.lanes[i].epoch     = 0; /* as in the record */
+            f.lanes[i].first_seq = 0;
+        }
         check_state(&a);
         if (n % 16 == 15) { /* a snapshot goes on as the original */
             uint8_t *moved = arena_copy(b.arena);

@@ -2,6 +2,9 @@
  *
  *   interop emit DIR COUNT SEED      for every message type and for Records: COUNT random messages as DIR/Table.N.bin
  *                                    (written by message_write), and what we say is in them as DIR/Table.N.ours
+ *   interop stream FILE COUNT SEED   COUNT random messages of every type as `hwal tail --raw` writes them, and in FILE.json
+ *                                    what `hwal tail --json` says of them
+ *   interop bytes                    how long each message is
  *   interop read TABLE FILE.bin...   verify each, our JSON to FILE.read
  *   interop write TABLE FILE.json... our buffer from the JSON to FILE.bin */
 #include <inttypes.h>
@@ -12,6 +15,7 @@
 #include "ipc/fbs_json.h"
 #include "ipc/message.h"
 #include "ipc/record.h"
+#include "ipc/ring_meta.h"
 
 #define ROOM (1u << 16)
 
@@ -138,6 +142,55 @@ static void emit(const char *dir, int count)
     }
 }
 
+/* stream: as tools/tail.c's raw_record, with the same two calls. */
+static void stream(const char *path, int count)
+{
+    char     json_path[4096];
+    uint64_t seq = 1ull << 53; /* above what a double can count */
+    snprintf(json_path, sizeof json_path, "%s.json", path);
+    FILE *raw = fopen(path, "wb"), *json = fopen(json_path, "w");
+    if (raw == NULL || json == NULL) {
+        perror(path);
+        exit(1);
+    }
+    for (int n = 0; n < count * (MSG_TYPE_COUNT - 1); n++) {
+        const msg_type_t    type   = (msg_type_t)(1 + n % (MSG_TYPE_COUNT - 1));
+        const size_t        len    = emit_message(type, record_message(buf));
+        const fbs_object_t *object = fbs_union_object(&hwal_message_names, (uint8_t)type);
+        size_t              text_len;
+        if (fbs_json_out(object, record_message(buf), text, sizeof text, &text_len) != ERR_OK) {
+            die("JSON out");
+        }
+        fprintf(json, "{\"seq\":%" PRIu64 ",\"type\":\"%s\",\"message\":%.*s}\n", ++seq, msg_type_str(type),
+                (int)text_len, text);
+        const uint32_t sealed = record_seal(buf, type, (uint32_t)len, seq, (now_t){0}, &(record_head_t){0});
+        fwrite(buf, 1, record_size_prefix(buf, sealed), raw);
+    }
+    if (fclose(raw) != 0 || fclose(json) != 0) {
+        perror(path);
+        exit(1);
+    }
+}
+
+static void bytes_of_messages(void)
+{
+    printf("%-22s %5s  %s\n", "message", "bytes", "lines of 64 in a ring");
+    for (int type = 1; type < MSG_TYPE_COUNT; type++) {
+        const uint32_t levels[] = {1, 16, BOOK_UPDATE_MAX_LEVELS};
+        for (int i = 0; i < (type == MSG_BOOK_UPDATE ? 3 : 1); i++) {
+            const uint32_t tail  = type == MSG_BOOK_UPDATE ? levels[i] : 0;
+            const uint32_t bytes = message_bytes((msg_type_t)type, tail);
+            char           name[40];
+            snprintf(name, sizeof name, tail ? "%s, %u" : "%s", msg_type_str((msg_type_t)type), tail);
+            if (bytes == 0) {
+                printf("%-22s  as its text\n", name);
+            } else {
+                printf("%-22s %5u  %u\n", name, bytes, (RING_SLOT_HEAD + bytes + 63) / 64);
+            }
+        }
+    }
+}
+
 static const fbs_object_t *find(const char *name)
 {
     for (uint32_t i = 0; i < hwal_message_names.count; i++) {
@@ -169,8 +222,18 @@ int main(int argc, char **argv)
         emit(argv[2], atoi(argv[3]));
         return 0;
     }
+    if (argc == 5 && strcmp(argv[1], "stream") == 0) {
+        seed = strtoull(argv[4], NULL, 0);
+        stream(argv[2], atoi(argv[3]));
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "bytes") == 0) {
+        bytes_of_messages();
+        return 0;
+    }
     if (argc < 4) {
-        fprintf(stderr, "usage: interop emit DIR COUNT SEED | read TABLE FILE... | write TABLE FILE...\n");
+        fprintf(stderr, "usage: interop emit DIR COUNT SEED | stream FILE COUNT SEED | bytes | read TABLE FILE... | "
+                        "write TABLE FILE...\n");
         return 2;
     }
     const fbs_object_t *object = find(argv[2]);

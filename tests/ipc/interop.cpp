@@ -54,6 +54,9 @@ int main(int argc, char **argv)
                    {"OrderMsg", check<hwal::OrderMsg>},
                    {"AccountMsg", check<hwal::AccountMsg>},
                    {"LogMsg", check<hwal::LogMsg>},
+                   {"LaneMsg", check<hwal::LaneMsg>},
+                   {"RiskCheckRequestMsg", check<hwal::RiskCheckRequestMsg>},
+                   {"RiskCheckResponseMsg", check<hwal::RiskCheckResponseMsg>},
                    {"Record", check_record}};
     int checked = 0;
     for (int i = 1; i < argc; i++) {

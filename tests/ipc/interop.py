@@ -22,7 +22,8 @@ def schema(path):
         elif kind == "union":
             unions[name] = re.findall(r"(\w+)\s*:\s*(\w+)", body)
         else:
-            fields = re.findall(r"(\w+)\s*:\s*(\[?\w+\]?)[^;]*;", body)
+            fields = [(n, k) for n, k, rest in re.findall(r"(\w+)\s*:\s*(\[?\w+\]?)([^;]*);", body)
+                      if "deprecated" not in rest]
             (structs if kind == "struct" else tables)[name] = fields
     return enums, structs, tables, unions
 
@@ -76,4 +77,5 @@ def main():
     print(f"{len(files)} buffers, {fields} fields: {a_end} = {b_end}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,11 @@
 #   2. we decode what flatc writes from random JSON, and flatc decodes what we write from the same JSON
 #   3. the C++ library verifies and reads what we write (when g++ and libflatbuffers-dev are there; else a loud skip)
 #   4. the schema conforms to the released one, and flatc would have noticed if it did not
-#   5. the generator refuses schemas that break the rules of the house, with a sentence
+#   5. a capture of every message type read by the official libraries of C++, JavaScript and Python (readers/run.sh)
+#   6. evolution both ways, by those libraries and by ours: a newer schema with a struct, an enum value and a union member
+#      appended and a field deprecated; test_fbs.c does the same for our generated readers with evolved.fbs
+#   7. how long the messages are
+#   8. the generator refuses schemas that break the rules of the house, with a sentence
 # HWAL_SEED chooses the values; COUNT (default 20) how many of each table.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -74,7 +78,63 @@ if flatc --conform ipc/schema/released.fbs "$tmp/broken.fbs" >/dev/null 2>&1; th
 fi
 echo "hwal.fbs conforms to released.fbs"
 
-# 5. refusals: what is put before the root table, and a word of the sentence
+# 5. captures
+export READERS=$tmp/readers
+"$tmp/interop" stream "$tmp/capture" "$count" "$seed"
+tests/ipc/readers/run.sh "$tmp/capture" "$tmp/capture.json"
+
+# 6. evolution: TradeMsg gets a struct, Side a value, Message a member, InstrumentDefMsg loses a field
+newer=$tmp/newer/hwal.fbs
+mkdir "$tmp/newer"
+python3 - "$fbs" "$newer" <<'PY'
+import re, sys
+text = open(sys.argv[1]).read()
+def change(pattern, replacement):
+    global text
+    text, n = re.subn(pattern, replacement, text, flags=re.S)
+    assert n == 1, pattern
+change(r"(enum Side [^}]*SELL = 2)", r"\1, CROSS = 3")
+change(r"bands:\[TickBand\];", "bands:[TickBand] (deprecated);")
+change(r"table TradeMsg \(hot\) \{ body:Trade \(required\);", 'struct TradeExt (c_type: "trade_ext_t") { fee:long; flags:ulong; }\n'
+       "table NewsMsg { text:string; }\ntable TradeMsg (hot) { body:Trade (required); ext:TradeExt;")
+members = re.search(r"\nunion Message [^}]*", text)[0]
+last = max(int(v) for v in re.findall(r"= (\d+)", members))
+change(r"(\nunion Message [^}]*?)(,?)(\s*)\}", rf"\1,\3  NEWS:NewsMsg = {last + 1}\3}}")
+open(sys.argv[2], "w").write(text)
+PY
+flatc --conform "$fbs" "$newer"
+cat >"$tmp/newer/records.json" <<'JSON'
+{"seq":1,"type":"TRADE","message":{"body":{"instrument_id":7,"aggressor_side":"CROSS","reserved":0,"reserved2":0,"trade_id":18446744073709551615,"px":-9223372036854775808,"qty":9223372036854775807,"ts_event_ns":1,"ts_recv_ns":9007199254740993},"ext":{"fee":-1,"flags":9223372036854775809}}}
+{"seq":2,"type":"NEWS","message":{"text":"halted"}}
+{"seq":3,"type":"INSTRUMENT_DEF","message":{"body":{"instrument_id":9,"venue_id":1,"kind":"SPOT","allow_negative":0,"px_exp":-2,"qty_exp":8,"money_exp":8,"mult_exp":0,"reserved":0,"settle_ccy":1413829460,"lot":1,"min_qty":1,"min_notional":0,"mult":1,"band_lower":0,"band_upper":0},"symbol":"BTCUSDT"}}
+{"seq":4,"type":"TICK","message":{"body":{"mono_ns":-5,"utc_ns":1700000000000000001}}}
+JSON
+i=0
+while read -r line; do # each as a Record of the newer writer: of a stream, and by itself for our reader
+    i=$((i + 1))
+    python3 -c 'import json, sys; d = json.loads(sys.argv[1]); print(json.dumps({"sequence": d["seq"], "msg_type": d["type"], "msg": d["message"]}))' "$line" >"$tmp/newer/Record.$i.json"
+    flatc --binary --size-prefixed --root-type hwal.Record -o "$tmp/newer/stream" "$newer" "$tmp/newer/Record.$i.json"
+    flatc --binary --root-type hwal.Record -o "$tmp/newer" "$newer" "$tmp/newer/Record.$i.json"
+    mv "$tmp/newer/Record.$i".hwal "$tmp/newer/Record.$i.bin"
+    cat "$tmp/newer/stream/Record.$i".* >>"$tmp/newer/capture"
+done <"$tmp/newer/records.json"
+echo "newer writer, older readers:"
+WRITER=$newer tests/ipc/readers/run.sh "$tmp/newer/capture" "$tmp/newer/records.json"
+"$tmp/interop" read Record "$tmp"/newer/Record.[134].bin
+if "$tmp/interop" read Record "$tmp/newer/Record.2.bin" 2>"$tmp/x.err" || ! grep -q "is not in this schema" "$tmp/x.err"; then
+    echo "a message of an unknown type was not named as such" >&2
+    exit 1
+fi
+for f in "$tmp"/newer/Record.*.read; do tr -d '\n' <"$f" && echo; done >"$tmp/newer/read"
+said=$(python3 tests/ipc/readers/compare.py "$newer" "$fbs" "$tmp/newer/read" "$tmp/newer/records.json")
+echo "ours: $said"
+echo "older writer, newer readers:"
+READER=$newer tests/ipc/readers/run.sh "$tmp/capture" "$tmp/capture.json"
+
+# 7. bytes
+"$tmp/interop" bytes
+
+# 8. refusals: what is put before the root table, and a word of the sentence
 refused() {
     printf '%s\n' 'namespace x; attribute "hot"; attribute "c_type"; attribute "c_prefix";' \
         'attribute "c_include";' "$1" \

@@ -1,7 +1,8 @@
 /* Invariants checked, over hwal.fbs and over evolved.fbs (a newer release, and every kind of field):
  *   - a message written by the template, by the generic builder and from its own JSON is the same bytes
  *   - the fast path and the vtable path read the same, also from a buffer that another writer laid out
- *   - old readers read new buffers, new readers old ones; absent fields read as their defaults
+ *   - old readers read new buffers, new readers old ones; absent fields read as their defaults, deprecated ones are not
+ *     looked at, unknown values of enums are numbers
  *   - the verifier refuses every truncation; whatever it accepts can be read without leaving the buffer (ASan)
  *   - limits: depth, tables, length, alignment; unions; required fields; ends of strings
  *   - JSON in refuses what it must, with the right code; the builder never writes past its room */
@@ -363,6 +364,45 @@ static void test_fbs_unknown_union_type_is_a_newer_writers(void **state)
     assert_int_equal(fbs_json_out(&hwal_record_object, buf, text, sizeof text, &len), ERR_UNSUPPORTED);
 }
 
+/* Kinds.old is deprecated: a writer from before that still writes it, between the others. */
+static void test_fbs_deprecated_field_is_not_looked_at(void **state)
+{
+    (void)state;
+    const uint32_t      place  = evolved_kinds_object.bytes;
+    const fbs_field_t   old    = {.name = "old", .at = 4 + 2 * 10, .place = (uint16_t)place, .base = FBS_UINT};
+    fbs_object_t        before = evolved_kinds_object;
+    _Alignas(8) uint8_t buf[512];
+    char                text[4096];
+    fbs_builder_t       b;
+    size_t              len;
+    before.bytes += 8;
+    const uint32_t table = fbs_begin(&b, &before, buf, sizeof buf), value = 77;
+    fbs_put(&b, table, &old, &value);
+    evolved_kinds_put_i32(&b, table, 5);
+    assert_int_equal(fbs_end(&b, &len), ERR_OK);
+    assert_int_equal(fbs_u32(fbs_slot(fbs_root(buf), old.at)), 77); /* it is there */
+    assert_int_equal(evolved_kinds_verify(buf, len), ERR_OK);
+    assert_int_equal(evolved_kinds_i32(evolved_kinds_root(buf)), 5);
+    assert_int_equal(fbs_json_out(&evolved_kinds_object, buf, text, sizeof text, &len), ERR_OK);
+    assert_null(strstr(text, "\"old\""));
+}
+
+static void test_fbs_unknown_enum_value_is_a_number(void **state)
+{
+    (void)state;
+    _Alignas(8) uint8_t buf[128];
+    char                text[1024];
+    size_t              len;
+    const trade_t       trade = {.aggressor_side = 3};
+    const msg_t         msg   = {.type = MSG_TRADE, .body = &trade};
+    msg_t               got;
+    assert_int_equal(message_write(&msg, buf, sizeof buf, &len), ERR_OK);
+    assert_int_equal(message_read(MSG_TRADE, buf, len, &got), ERR_OK);
+    assert_int_equal(((const trade_t *)got.body)->aggressor_side, 3);
+    assert_int_equal(fbs_json_out(object_of_type(MSG_TRADE), buf, text, sizeof text, &len), ERR_OK);
+    assert_non_null(strstr(text, "\"aggressor_side\":3"));
+}
+
 /* ---- the verifier ------------------------------------------------------------------------------------------------ */
 static bool inside(const void *p, size_t bytes, const uint8_t *buf, size_t len)
 {
@@ -697,6 +737,8 @@ int main(void)
         cmocka_unit_test(test_fbs_old_reader_new_buffer),
         cmocka_unit_test(test_fbs_new_reader_old_buffer),
         cmocka_unit_test(test_fbs_unknown_union_type_is_a_newer_writers),
+        cmocka_unit_test(test_fbs_deprecated_field_is_not_looked_at),
+        cmocka_unit_test(test_fbs_unknown_enum_value_is_a_number),
         cmocka_unit_test(test_fbs_verifier_refuses_every_truncation),
         cmocka_unit_test(test_fbs_mutations_never_read_outside),
         cmocka_unit_test(test_fbs_verifier_limits),

@@ -1,6 +1,6 @@
 /* message_read and message_write beyond what test_fbs.c shows for every type. Invariants checked:
  *   - counts that disagree, too many levels or bands, a bad symbol, unknown types are refused, both ways; *out stays
- *   - the largest message fits MESSAGE_BYTES_MAX */
+ *   - the largest message fits MESSAGE_BYTES_MAX; message_bytes is what message_write makes */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -83,6 +83,26 @@ static void test_message_instrument_def_limits(void **state)
     assert_int_equal(message_write(&msg, buf, sizeof buf, &len), ERR_LIMIT);
 }
 
+static void test_message_bytes_are_what_is_written(void **state)
+{
+    (void)state;
+    static const uint64_t body[64];
+    static const level_t  levels[BOOK_UPDATE_MAX_LEVELS];
+    size_t                len;
+    for (int type = 1; type < MSG_TYPE_COUNT; type++) {
+        const bool text = type == MSG_INSTRUMENT_DEF || type == MSG_LOG;
+        msg_t      msg  = {.type = (msg_type_t)type, .body = body, .text = text ? "A" : NULL};
+        assert_int_equal(message_write(&msg, buf, sizeof buf, &len), ERR_OK);
+        assert_int_equal(message_bytes(msg.type, 0), text ? 0 : len);
+    }
+    const book_update_t update = {.bid_count = 16};
+    const msg_t         book   = {.type = MSG_BOOK_UPDATE, .body = &update, .tail = levels, .tail_count = 16};
+    assert_int_equal(message_write(&book, buf, sizeof buf, &len), ERR_OK);
+    assert_int_equal(len, 336);
+    assert_int_equal(message_bytes(MSG_BOOK_UPDATE, 16), len);
+    assert_int_equal(message_bytes(MSG_NONE, 0) + message_bytes(MSG_TYPE_COUNT, 0), 0);
+}
+
 static void test_message_type_must_be_known(void **state)
 {
     (void)state;
@@ -102,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_message_book_counts_must_agree),
         cmocka_unit_test(test_message_instrument_def_limits),
+        cmocka_unit_test(test_message_bytes_are_what_is_written),
         cmocka_unit_test(test_message_type_must_be_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* The Record template. Invariants checked:
  *   - for every message type, random contents: what record_seal writes is byte for byte what the generic builder writes,
  *     fbs_verify accepts it, and record_read gives back every field
+ *   - record_size_prefix: what lies behind the first 12 bytes does not move, the rest says so by FlatBuffers' rules
  *   - record_head_set changes the head and nothing else
  *   - a Record of another writer (fields in another order, head left out, message not embedded as a buffer) is read too;
  *     no prefix of a record is, and no random change makes it read outside (the sanitizers watch)
@@ -115,6 +116,32 @@ static void test_record_template_is_what_the_builder_writes(void **state)
     }
 }
 
+static void test_record_with_a_size_prefix(void **state)
+{
+    (void)state;
+    static _Alignas(8) uint8_t sealed[RECORD_BYTES_MAX + 8], stream[RECORD_BYTES_MAX + 8];
+    for (int n = 0; n < 50 * (MSG_TYPE_COUNT - 1); n++) {
+        const msg_type_t    type        = (msg_type_t)(1 + n % (MSG_TYPE_COUNT - 1));
+        const record_head_t head        = random_head();
+        const size_t        message_len = random_message(type, record_message(sealed));
+        const uint64_t      sequence    = rnd();
+        const uint32_t      len = record_seal(sealed, type, (uint32_t)message_len, sequence, (now_t){1, 2}, &head);
+        memcpy(stream, sealed, len);
+        memset(stream + len, 0xee, sizeof stream - len);
+        const uint32_t bytes = record_size_prefix(stream, len);
+        assert_true(bytes % 8 == 0 && bytes >= len && bytes < len + 8);
+        assert_int_equal(fbs_u32(stream), bytes - 4);
+        assert_memory_equal(stream + 8, "HWAL", 4);
+        assert_memory_equal(stream + 12, sealed + 12, len - 12);
+        for (uint32_t i = len; i < bytes; i++) {
+            assert_int_equal(stream[i], 0);
+        }
+        const void *root = fbs_root(stream + 4); /* which begins behind the prefix */
+        assert_ptr_equal((const uint8_t *)root - stream, (const uint8_t *)fbs_root(sealed) - sealed);
+        assert_true(hwal_record_sequence(root) == sequence && hwal_record_msg_type(root) == type);
+    }
+}
+
 static void test_record_of_another_writer(void **state)
 {
     (void)state;
@@ -181,6 +208,7 @@ int main(void)
     printf("HWAL_SEED=%llu\n", (unsigned long long)seed);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_record_template_is_what_the_builder_writes),
+        cmocka_unit_test(test_record_with_a_size_prefix),
         cmocka_unit_test(test_record_of_another_writer),
         cmocka_unit_test(test_record_refuses_what_is_none),
     };

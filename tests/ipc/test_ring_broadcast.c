@@ -203,6 +203,18 @@ static void test_ring_is_its_model(void **state)
     }
 }
 
+/* A sequence has 63 bits: the last 65,536 of them, and numbers around the wrap of 32 bits, are as good as the first. */
+static void test_ring_sequences_near_their_end_are_as_good(void **state)
+{
+    (void)state;
+    uint64_t x = seeded_seed("test_ring_sequences_near_their_end_are_as_good");
+    for (uint32_t slots = 2; slots <= 64; slots *= 2) {
+        run_model(&x, slots, 64, RING_BUSY - 65536);
+        run_model(&x, slots, 128, (1ull << 32) - 1024);
+        run_model(&x, slots, 64, (1ull << 31) - 1024);
+    }
+}
+
 /* ---- half messages --------------------------------------------------------------------------------------------------- */
 static void test_ring_reserved_message_is_not_there_and_its_elder_is_gone(void **state)
 {
@@ -463,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_ring_join_names_what_is_wrong),
         cmocka_unit_test(test_ring_fresh_is_empty),
         cmocka_unit_test(test_ring_is_its_model),
+        cmocka_unit_test(test_ring_sequences_near_their_end_are_as_good),
         cmocka_unit_test(test_ring_reserved_message_is_not_there_and_its_elder_is_gone),
         cmocka_unit_test(test_ring_writer_that_died_before_the_tail_goes_on_behind_its_message),
         cmocka_unit_test(test_ring_damage_never_crashes_a_reader),

@@ -291,6 +291,10 @@ static void test_segment_is_nowhere_until_it_is_whole(void **state)
     assert_null(segment_find(&read, "md", SEGMENT_LOSSLESS, &bytes)); /* of another kind */
     assert_null(segment_find(&read, "m", SEGMENT_BROADCAST, &bytes));
     assert_null(segment_find(&read, "", SEGMENT_KIND_NONE, &bytes));
+    assert_non_null(segment_part(&read, "control", SEGMENT_CONTROL, sizeof(control_page_t)));
+    assert_null(segment_part(&read, "control", SEGMENT_CONTROL, sizeof(control_page_t) + 1)); /* smaller than that */
+    assert_null(segment_part(&read, "controls", SEGMENT_CONTROL, 1));
+    assert_null(segment_part(&(segment_t){.fd = -1}, "control", SEGMENT_CONTROL, 1));
     seg.head->pid = getpid(); /* the writer runs */
     segment_close(&read);
     assert_int_equal(segment_open(dir, "engine.7", geteuid(), true, &read), ERR_OK);
@@ -577,24 +581,78 @@ static unsigned flip_bits(const segment_t *seg, const char *name, unsigned from,
     return refusals;
 }
 
-static void test_segment_every_flipped_bit_is_refused_or_harmless(void **state)
+static void test_P7_every_flipped_bit_of_the_header(void **state)
 {
     (void)state;
     segment_t      seg, read;
     const unsigned pid_bit = offsetof(segment_head_t, pid) * 8;
     publish_one("flip", 2, &seg);
     assert_int_equal(seg.head->check, model_check(seg.head));
-    assert_int_equal(flip_bits(&seg, "flip.2", 0, SEGMENT_HEAD_BYTES * 8, false), SEGMENT_HEAD_BYTES * 8 - 32);
+    const unsigned refused_all = flip_bits(&seg, "flip.2", 0, SEGMENT_HEAD_BYTES * 8, false);
+    assert_int_equal(refused_all, SEGMENT_HEAD_BYTES * 8 - 32);
     assert_int_equal(flip_bits(&seg, "flip.2", pid_bit, pid_bit + 32, false), 0);
     /* sealed: the fields and the objects that there are; then the whole table believes nothing it must not */
     const unsigned table_end = (offsetof(segment_head_t, objects) + ALL * sizeof(segment_object_t)) * 8;
     const unsigned refusals  = flip_bits(&seg, "flip.2", 0, table_end, true);
-    printf("sealed flips: %u of %u refused, the others harmless\n", refusals, table_end);
+    printf("P7 corrupt segment header: %u of %u bits flipped, %u refused by name, the 32 of pid harmless (bar: all); "
+           "with a "
+           "check value made good again %u of %u refused, the others harmless\n",
+           SEGMENT_HEAD_BYTES * 8, SEGMENT_HEAD_BYTES * 8, refused_all, refusals, table_end);
     assert_true(refusals > table_end / 4);
     assert_int_equal(segment_open(dir, "flip.2", geteuid(), false, &read), ERR_OK);
     assert_int_equal(use_all(&read), ALL);
     segment_close(&read);
     segment_close(&seg);
+}
+
+/* ---- P11 ------------------------------------------------------------------------------------------------------------- */
+/* Each as a writer of that kind would have made it: with a check value that is right. */
+static void test_P11_other_versions_order_and_page_size(void **state)
+{
+    (void)state;
+    segment_t seg, read;
+    publish_one("other", 11, &seg);
+    segment_head_t *const head = seg.head;
+    const segment_head_t  good = *head;
+    char                  both[128];
+    head->version = SEGMENT_VERSION + 1; /* newer major */
+    head->check   = model_check(head);
+    snprintf(both, sizeof(both), "version %u, this build reads %u", SEGMENT_VERSION + 1, SEGMENT_VERSION);
+    refused("other.11", ERR_UNSUPPORTED, both);
+    head->version = SEGMENT_VERSION - 1; /* older */
+    head->check   = model_check(head);
+    snprintf(both, sizeof(both), "version %u, this build reads %u", SEGMENT_VERSION - 1, SEGMENT_VERSION);
+    refused("other.11", ERR_UNSUPPORTED, both);
+    *head             = good;
+    head->layout_hash = ~good.layout_hash; /* another layout of the same version */
+    head->check       = model_check(head);
+    snprintf(both, sizeof(both), "layout hash %016llx, this build reads %016llx", (unsigned long long)~good.layout_hash,
+             (unsigned long long)good.layout_hash);
+    refused("other.11", ERR_UNSUPPORTED, both);
+    *head       = good;
+    head->magic = __builtin_bswap64(good.magic); /* whatever else it says, nobody knows */
+    refused("other.11", ERR_UNSUPPORTED, "big-endian, another machine's byte order; this build reads little-endian");
+    *head = good;
+    snprintf(head->build_id, sizeof(head->build_id),
+             "a-newer-build"); /* newer minor: the layout hash says what can be read */
+    head->check = model_check(head);
+    assert_int_equal(segment_open(dir, "other.11", geteuid(), false, &read), ERR_OK);
+    assert_int_equal(use_all(&read), ALL);
+    segment_close(&read);
+    segment_close(&seg);
+    /* other page size: no layout depends on it: a file in pages of 64 KiB is read as any other */
+    segment_cfg_t cfg = cfg_of("pages", 11, (all_bytes() + 65535) / 65536 * 65536);
+    assert_int_equal(segment_create(dir, &cfg, &seg), ERR_OK);
+    format_all(&seg);
+    assert_int_equal(segment_publish(&seg, dir), ERR_OK);
+    assert_int_equal(seg.bytes % 65536, 0);
+    assert_int_equal(segment_open(dir, "pages.11", geteuid(), false, &read), ERR_OK);
+    assert_int_equal(use_all(&read), ALL);
+    segment_close(&read);
+    segment_close(&seg);
+    printf("P11 other version, layout, byte order, page size, newer minor: 6 of 6 as the rule says, each refusal names "
+           "both "
+           "(bar: 100 %%)\n");
 }
 
 /* P8: the table is overwritten after it was checked. */
@@ -724,7 +782,8 @@ int main(void)
         cmocka_unit_test(test_segment_reader_cannot_write),
         cmocka_unit_test(test_segment_open_refuses_by_name),
         cmocka_unit_test(test_segment_of_another_build_is_read),
-        cmocka_unit_test(test_segment_every_flipped_bit_is_refused_or_harmless),
+        cmocka_unit_test(test_P7_every_flipped_bit_of_the_header),
+        cmocka_unit_test(test_P11_other_versions_order_and_page_size),
         cmocka_unit_test(test_segment_find_survives_damage_behind_its_back),
         cmocka_unit_test(test_segment_in_a_full_shm_is_a_sentence),
     };

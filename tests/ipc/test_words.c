@@ -1,8 +1,7 @@
-/* Invariants of the words that several processes share, and of counters:
+/* Invariants of the words that several processes share:
  *   - a sleeper whose producer has spoken wakes: no bell is missed, by futex and by FIFO, in threads and in processes
  *   - nobody asleep: no bell, no system call
  *   - the fence never falls and ends at the largest; a kill word changes exactly its bit and raises the version
- *   - counters are named by their list; a block that is none is refused by name
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -16,7 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <ctype.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -24,7 +22,6 @@
 
 #include <cmocka.h>
 
-#include "ipc/counters.h"
 #include "ipc/words.h"
 #include "tests/lib/seeded.h"
 
@@ -115,7 +112,8 @@ static void play(bool processes, bool fifos, uint64_t rounds)
     game_t *g = shared(sizeof(*g));
     g->rounds = rounds;
     for (int i = 0; i < 2; i++) {
-        g->parties[i].fifo = fifos ? fifo_make() : -1;
+        g->parties[i].fifo      = fifos ? fifo_make() : -1;
+        g->parties[i].bell.word = UINT32_MAX - 100; /* it wraps soon, if anybody sleeps at all */
     }
     alarm(WATCHDOG_SECONDS * (getenv("HWAL_SOAK") != NULL ? 20 : 1));
     if (processes) {
@@ -381,6 +379,30 @@ static void test_fence_only_rises(void **state)
         pthread_join(threads[i], NULL);
     }
     assert_int_equal(words.fence_epoch, 4095); /* 300,000 draws of 4,096 */
+    assert_int_equal(words_fence_raise(&words, UINT32_MAX), UINT32_MAX);
+    assert_int_equal(words_fence_raise(&words, 0), UINT32_MAX); /* what is above the largest is below it */
+    assert_int_equal(words_fence_raise(&words, UINT32_MAX), UINT32_MAX);
+}
+
+static void test_doorbell_word_wraps(void **state)
+{
+    (void)state;
+    doorbell_t     bell = {.word = UINT32_MAX};
+    const uint32_t word = doorbell_arm(&bell);
+    assert_int_equal(word, UINT32_MAX);
+    doorbell_ring(&bell, -1);
+    assert_int_equal(bell.word, 0);
+    doorbell_wait(&bell, word, -1); /* rung before it slept: comes back at once */
+    doorbell_wait(&bell, doorbell_arm(&bell), 0);
+    assert_int_equal(bell.word, 0);
+}
+
+static void test_kill_version_wraps(void **state)
+{
+    (void)state;
+    words = (words_t){.kill_version = UINT64_MAX};
+    assert_true(words_kill(&words, SCOPE_GLOBAL, 0, true));
+    assert_int_equal(words.kill_version, 0); /* another than before: that is all that anybody asks */
 }
 
 static void test_kill_changes_its_bit_alone(void **state)
@@ -410,56 +432,6 @@ static void test_kill_changes_its_bit_alone(void **state)
     assert_int_equal(words.fence_epoch | words.stop, 0);
 }
 
-/* ---- counters -------------------------------------------------------------------------------------------------------- */
-static void *watch(void *arg)
-{
-    const counters_t *c    = arg;
-    uint64_t          last = 0;
-    while (last < 300000) {
-        const uint64_t now = counter_get(c, COUNTER_INPUTS);
-        MUST(now >= last);
-        last = now;
-    }
-    return NULL;
-}
-
-static void test_counters_count_and_are_named(void **state)
-{
-    (void)state;
-    static _Alignas(128) uint8_t mem[sizeof(counters_t)];
-    assert_int_equal(counters_footprint(), sizeof(mem));
-    counters_t       *c = counters_new(mem);
-    const counters_t *r;
-    assert_int_equal(counters_join(mem, sizeof(mem), &r), ERR_OK);
-    pthread_t watcher;
-    MUST(pthread_create(&watcher, NULL, watch, c) == 0);
-    for (int i = 0; i < 100000; i++) {
-        counter_add(c, COUNTER_INPUTS, 3);
-    }
-    pthread_join(watcher, NULL);
-    for (int i = 0; i < COUNTER_COUNT; i++) {
-        assert_int_equal(counter_get(r, (counter_t)i), i == COUNTER_INPUTS ? 300000 : 0);
-        const counter_info_t *info = counter_info((counter_t)i);
-        assert_true(info->name[0] && info->unit[0] && info->help[0]);
-        for (const char *s = info->name; *s; s++) {
-            assert_true(islower((unsigned char)*s) || *s == '_');
-        }
-        for (int j = 0; j < i; j++) {
-            assert_string_not_equal(info->name, counter_info((counter_t)j)->name);
-        }
-    }
-    assert_string_equal(counter_info(COUNTER_MD_MESSAGES)->name, "md_messages");
-    c->count = 2; /* an older build's: what it does not have is 0 */
-    assert_int_equal(counters_join(mem, 128 + 16, &r), ERR_OK);
-    assert_int_equal(counter_get(r, COUNTER_INPUTS), 0);
-    assert_int_equal(counters_join(mem, 128 + 15, &r), ERR_PARSE);
-    assert_non_null(strstr(err_msg(), "count 2"));
-    assert_int_equal(counters_join(mem, 100, &r), ERR_PARSE);
-    c->magic ^= 4;
-    assert_int_equal(counters_join(mem, sizeof(mem), &r), ERR_PARSE);
-    assert_non_null(strstr(err_msg(), "magic"));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -470,8 +442,9 @@ int main(void)
         cmocka_unit_test(test_doorbell_hears_everyone_of_a_crowd),
         cmocka_unit_test(test_doorbell_is_silent_when_nobody_sleeps_and_its_wait_ends),
         cmocka_unit_test(test_fence_only_rises),
+        cmocka_unit_test(test_doorbell_word_wraps),
+        cmocka_unit_test(test_kill_version_wraps),
         cmocka_unit_test(test_kill_changes_its_bit_alone),
-        cmocka_unit_test(test_counters_count_and_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,6 +79,7 @@ void world_bare(world_t *w, uint32_t epoch, uint32_t accounts)
                         .accounts_max    = accounts,
                         .orders_max      = 1024,
                         .fills_max       = 1024,
+                        .lanes_max       = WORLD_LANES,
                         .stale_ns        = NS_PER_S,
                         .book            = {.window_ticks = 64, .far_slots = 64}};
     risk_cfg_default(&cfg.risk);
@@ -120,6 +121,14 @@ void world_set_up(world_t *w)
     l.max_qty   = 1000;
     l.max_value = INT64_C(1000000000);
     world_limits(w, SCOPE_INSTRUMENT, 1, 0, &l);
+    for (uint32_t id = 1; id <= WORLD_LANES; id++) {
+        risk_limits_default(SCOPE_STRATEGY, &l);
+        l.rate_n = l.msg_n = 1024;
+        world_limits(w, SCOPE_STRATEGY, id, 0, &l);
+        risk_limits_default(SCOPE_STRATEGY_INSTRUMENT, &l);
+        l.max_long = l.max_short = 100000;
+        world_limits(w, SCOPE_STRATEGY_INSTRUMENT, id, 1, &l);
+    }
     for (uint32_t id = 1; id <= w->accounts; id++) {
         const account_def_t def = {
             .account_id = id, .tenant_id = 1, .ccy = ccy_pack("USD"), .initial = 100000000, .money_exp = 2};
@@ -167,9 +176,45 @@ void world_close(world_t *w)
     free(w->out.buf);
 }
 
+lane_t world_lane(const world_t *w, uint32_t lane_id, lane_state_t state, lane_policy_t on_close)
+{
+    lane_t   lane  = {0};
+    uint64_t lease = 0;
+    for (uint32_t id = 1; engine_lane(w->engine, id, &lane); id++) {
+        lease = lane.lease > lease ? lane.lease : lease;
+    }
+    MUST(engine_lane(w->engine, lane_id, &lane));
+    if (state == LANE_CLOSED) {
+        lane.state  = LANE_CLOSED;
+        lane.reason = LANE_REASON_RELEASED;
+        return lane;
+    }
+    return (lane_t){.lease       = lease + 1,
+                    .accounts    = ((1ull << (engine_account_count(w->engine) + 1)) - 1) & ~1ull,
+                    .lane_id     = lane_id,
+                    .tenant_id   = 1,
+                    .strategy_id = lane_id,
+                    .uid         = 1000,
+                    .pid         = 4711,
+                    .rights      = LANE_RIGHT_CHECK | LANE_RIGHT_ORDER,
+                    .state       = (uint8_t)state,
+                    .on_close    = (uint8_t)on_close};
+}
+
+static void lane_must_be_open(world_t *w, uint32_t lane_id)
+{
+    lane_t lane;
+    MUST(engine_lane(w->engine, lane_id, &lane));
+    if (lane.state != LANE_OPEN) {
+        lane = world_lane(w, lane_id, LANE_OPEN, LANE_KEEP);
+        MUST(world_apply_body(w, MSG_LANE, &lane) == ERR_OK);
+    }
+}
+
 uint16_t world_order(world_t *w, order_req_t req)
 {
-    req.cl_ord_id       = cl_ord_id_make(engine_epoch(w->engine), 200, ++w->id);
+    req.strategy_id     = req.strategy_id ? req.strategy_id : 1;
+    req.cl_ord_id       = cl_ord_id_make(engine_epoch(w->engine), req.strategy_id, ++w->id);
     req.tenant_id       = 1;
     req.account_id      = req.account_id ? req.account_id : 1;
     req.instrument_id   = req.instrument_id ? req.instrument_id : 1;
@@ -177,6 +222,7 @@ uint16_t world_order(world_t *w, order_req_t req)
     req.action          = req.action ? req.action : ORDER_ACTION_NEW;
     req.ord_type        = req.ord_type ? req.ord_type : ORD_TYPE_LIMIT;
     req.tif             = req.tif ? req.tif : TIF_GTC;
+    lane_must_be_open(w, req.strategy_id);
     MUST(world_apply_body(w, MSG_ORDER_REQUEST, &req) == ERR_OK);
     const verdict_t *v = world_out_first(w, MSG_VERDICT);
     MUST(v != NULL);
@@ -187,7 +233,7 @@ uint16_t world_order(world_t *w, order_req_t req)
 
 exec_report_t world_report(world_t *w, uint64_t seq, exec_type_t type)
 {
-    return (exec_report_t){.cl_ord_id     = cl_ord_id_make(engine_epoch(w->engine), 200, seq),
+    return (exec_report_t){.cl_ord_id     = cl_ord_id_make(engine_epoch(w->engine), WORLD_ORIGIN, seq),
                            .exec_id_lo    = ++w->exec,
                            .order_id_lo   = seq,
                            .instrument_id = 1,

@@ -1,13 +1,17 @@
 /* engine_world: a whole engine for tests, driven by hand-made messages, one at a time.
  *
  * Instrument 1 is X at venue 1: px, qty in units, money in cents of USD. Accounts 1.. in USD with 1,000,000.00 each,
- * limits far away, set by records. Orders of a lane: ClOrdID (epoch, 200, 1, 2, ...). After each input equity by the ledger
+ * limits far away, set by records. Two lanes and no strategy, so lane 1 is strategy 1 and lane 2 strategy 2, with limits
+ * further away. Orders of a lane: ClOrdID (epoch, lane, 1, 2, ...), both lanes counted together. After each input equity by the ledger
  * must equal equity by the positions. A failure of these steps ends the program: it is a test. */
 #pragma once
 
 #include "core/engine/engine.h"
 #include "core/engine/engine_view.h"
 #include "core/types/ids.h"
+
+#define WORLD_LANES 2u
+#define WORLD_ORIGIN 1u /* of the ids of lane 1 */
 
 typedef struct world {
     void        *arena;
@@ -38,7 +42,10 @@ void  world_control(world_t *w, control_kind_t kind, scope_t scope, uint32_t id,
 void  world_tick(world_t *w, int64_t after_ns);
 void  world_limits(world_t *w, scope_t scope, uint32_t id1, uint32_t id2, const risk_limits_t *limits);
 
-/* world_order: a request of the lane in account 1 on X unless req says otherwise; answers the verdict's code. */
+/* world_lane: a MSG_LANE as it must be: OPEN with the next lease, every account and both rights; CLOSED as it was opened,
+ * RELEASED. world_order: a request of lane 1 (req.strategy_id: of that lane) in account 1 on X unless req says otherwise;
+ * answers the verdict's code. A lane that is not open is opened before, with LANE_KEEP. */
+lane_t   world_lane(const world_t *w, uint32_t lane_id, lane_state_t state, lane_policy_t on_close);
 uint16_t world_order(world_t *w, order_req_t req);
 
 /* world_report, world_fill: a report on the lane's order number seq, with an exec id of its own. */

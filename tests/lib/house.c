@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -155,7 +156,7 @@ static void answer_account(house_t *h, const mass_status_req_t *q)
     say(h, MSG_MASS_STATUS, &s);
 }
 
-static void send(house_t *h, const order_req_t *req)
+static void order_send(house_t *h, const order_req_t *req)
 {
     assert(h->taken_count < HOUSE_TAKEN_MAX);
     h->taken[h->taken_count++] = req->cl_ord_id;
@@ -198,7 +199,7 @@ static void ord_take(house_t *h, bool old_life)
             if (old_life && req->action != ORDER_ACTION_CANCEL) {
                 refuse(h, req);
             } else {
-                send(h, req);
+                order_send(h, req);
             }
         } else if (msg.type == MSG_ORDER_STATUS_REQUEST) {
             answer_order(h, msg.body);
@@ -308,6 +309,13 @@ static void sim_begin(house_t *h)
     }
 }
 
+static char            nobody[] = "", names[][8] = {"desk", "keeper", "quiz"};
+static config_client_t clients[] = {
+    {names[0], nobody, 2 + 4 + 8 + 16, LANE_RIGHT_CHECK | LANE_RIGHT_ORDER, 100, 250, LANE_CANCEL},
+    {names[1], nobody, 2 + 4 + 8 + 16, LANE_RIGHT_CHECK | LANE_RIGHT_ORDER, HOUSE_KEEPER_ORDERS, 250, LANE_KEEP},
+    {names[2], nobody, 2, LANE_RIGHT_CHECK, 100, 250, LANE_CANCEL},
+};
+
 house_t *house_open(uint64_t seed)
 {
     char     path[160];
@@ -326,8 +334,11 @@ house_t *house_open(uint64_t seed)
     h->config->rings             = (config_rings_t){.md = 4096, .exec = 4096, .ord = 4096, .jrn = 8192, .ev = 1024};
     h->config->engine.orders_max = 4096;
     h->config->engine.book_far_levels = 4096;
-    h->id                             = (journal_id_t){
-                                    .session = 0x1234 + seed, .config_hash = config_hash(h->config), .core_version = ENGINE_CORE_VERSION};
+    h->configured                     = h->config->lanes;
+    h->config->lanes                  = (config_lanes_t){
+                         .slots = HOUSE_LANE_SLOTS, .clients = clients, .clients_count = sizeof clients / sizeof clients[0]};
+    h->id = (journal_id_t){
+        .session = 0x1234 + seed, .config_hash = config_hash(h->config), .core_version = ENGINE_CORE_VERSION};
     must(segment_dir_open(getuid(), h->config->instance, true, &h->dir_fd), "segment_dir_open");
     const flow_cfg_t cfg = {.seed             = seed,
                             .session          = 1,
@@ -363,6 +374,7 @@ void house_close(house_t *h)
     close(h->dir_fd);
     snprintf(command, sizeof command, "rm -rf %s", h->dir);
     assert(system(command) == 0);
+    h->config->lanes = h->configured; /* what it allocated */
     config_free(h->config);
     free(h->flow);
     free(h->report_mem);
@@ -471,6 +483,16 @@ void house_crash(house_t *h)
     }
     engine_close(h->e);
     *h->ctx = (role_ctx_t){0};
+}
+
+err_t house_lease(house_t *h, uint32_t lane_id, lane_client_t *client)
+{
+    int            cmd, rsp, link[2];
+    const uint64_t number = (uint64_t)h->epoch << 40 | ++h->leases << 8 | lane_id;
+    must(lane_make(HOUSE_LANE_SLOTS, &cmd, &rsp), "lane_make");
+    assert(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) == 0);
+    engine_lanes_lease(&h->e->loop, number, dup(cmd), dup(rsp), link[0]);
+    return lane_join(client, cmd, rsp, link[1]);
 }
 
 uint32_t house_turn(house_t *h)

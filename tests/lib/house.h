@@ -9,10 +9,13 @@
 #pragma once
 
 #include "core/match/flow.h"
+#include "ipc/lane.h"
 #include "tools/engine_role.h"
 
 #define HOUSE_TAKEN_MAX 65536u
 #define HOUSE_ORDERS 65536u /* a power of two */
+#define HOUSE_LANE_SLOTS 256u
+#define HOUSE_KEEPER_ORDERS 12 /* a second */
 #define HOUSE_JOURNAL_BYTES (96u << 20)
 
 typedef struct house_order { /* as the venue knows it */
@@ -24,6 +27,7 @@ typedef struct house_order { /* as the venue knows it */
 typedef struct house {
     char           dir[96]; /* journal and snapshots; the segments lie in <dir>/shm */
     config_t      *config;
+    config_lanes_t configured; /* instead of which it has its own */
     journal_id_t   id;
     int            dir_fd;
     words_t       *words;
@@ -49,6 +53,7 @@ typedef struct house {
     uint32_t          taken_count;
     uint32_t          refused; /* published in a life that ended, never sent (e) */
     uint64_t          md_messages, exec_messages;
+    uint64_t          leases;
     house_order_t    *orders;
     int64_t           position[17][FLOW_INSTRUMENTS + 1];
 } house_t;
@@ -75,6 +80,11 @@ void house_pump(house_t *h, uint32_t n);
 /* house_turn: one turn of the engine. house_trades: no account is kept from trading (151 and the like). */
 uint32_t house_turn(house_t *h);
 bool     house_trades(const house_t *h);
+
+/* house_lease: the lane of a client of the house (1 desk: all rights, cancel; 2 keeper: all rights, keep; 3 quiz: may only
+ * ask) as the supervisor would give it: ERR of lane_join, which is ERR_STATE when the engine refused. */
+enum { HOUSE_DESK = 1, HOUSE_KEEPER, HOUSE_QUIZ };
+err_t house_lease(house_t *h, uint32_t lane_id, lane_client_t *client);
 
 /* house_put: a message into md or exec. */
 void house_md(house_t *h, const msg_t *msg);

@@ -9,7 +9,7 @@ check "help" exits 0 "$HWAL" --help
 check "version" exits 0 "$HWAL" --version
 check "no command" exits 2 "$HWAL"
 check "unknown command" exits 2 "$HWAL" nonsense
-for c in run replay config bench journal status tail books orders positions feeds lat top kill segments postmortem doctor; do
+for c in run replay config bench journal status tail books orders positions feeds lat metrics top kill segments postmortem doctor; do
     check "$c --help" exits 0 "$HWAL" $c --help
     check "$c --help has examples" says "examples:|hwal $c"
 done

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "ipc/lane.h"
 #include "tools/config.h"
 #include "tools/strategy_spec.h"
 
@@ -69,7 +70,7 @@ static void test_structure_is_refused_with_line_and_key(void **state)
             "f.yaml line 3: market.tempo: no such key; there are seed, rate, seconds, instruments");
     refused("venue: { seed: 1 }\n", "f.yaml line 1: venue.seed: no such key");
     refused("a: 1\n", "f.yaml line 1: a: no such key; there are instance, engine, venue, market, journal, rings, run, "
-                      "capture, accounts");
+                      "capture, lanes, accounts");
     refused("accounts:\n  - currency: A\n    initial: 1\n    x: 1\n", "f.yaml line 4: accounts.x: no such key");
     refused("market:\n  seed: 1\n  seed: 2\n", "f.yaml line 3: market.seed is written twice");
     refused("market:\n  seed: 1\nvenue: {}\nmarket:\n  rate: 2\n", "f.yaml line 4: market is written twice");
@@ -318,6 +319,137 @@ static void test_strategies(void **state)
     assert_int_equal(parsed, 0);
 }
 
+#define MONEY "accounts:\n  - { currency: USDT, initial: 1 }\n  - { currency: KRW, initial: 1 }\n"
+#define CLIENT "lanes:\n  slots: 64\n  clients:\n    - name: desk\n      rights: [check, order]\n"
+
+static void test_lanes(void **state)
+{
+    (void)state;
+    config_t *c =
+        taken(MONEY "lanes:\n  clients:\n    - { name: a-B_9, rights: [order], accounts: [KRW], user: nobody, "
+                    "orders_per_s: 7, messages_per_s: 1024, on_close: keep }\n"
+                    "    - { name: b, rights: [order, check], user: \"\", accounts: [] }\n"
+                    "    - { name: c, rights: [check], user: 4294967294, accounts: [KRW, USDT] }\n");
+    assert_int_equal(c->lanes.slots, 1024);
+    assert_int_equal(c->lanes.clients_count, 3);
+    const config_client_t *client = c->lanes.clients;
+    assert_string_equal(client[0].name, "a-B_9");
+    assert_string_equal(client[0].user, "nobody");
+    assert_int_equal(client[0].rights, LANE_RIGHT_ORDER);
+    assert_int_equal(client[0].accounts, 1 << 2);
+    assert_int_equal(client[0].orders_per_s, 7);
+    assert_int_equal(client[0].messages_per_s, 1024);
+    assert_int_equal(client[0].on_close, LANE_KEEP);
+    assert_string_equal(client[1].user, "");
+    assert_int_equal(client[1].rights, LANE_RIGHT_CHECK | LANE_RIGHT_ORDER);
+    assert_int_equal(client[1].accounts, 1 << 1 | 1 << 2);
+    assert_int_equal(client[1].orders_per_s, 100);
+    assert_int_equal(client[1].messages_per_s, 250);
+    assert_int_equal(client[1].on_close, LANE_CANCEL);
+    assert_string_equal(client[2].user, "4294967294");
+    assert_int_equal(client[2].rights, LANE_RIGHT_CHECK);
+    assert_int_equal(client[2].accounts, 1 << 1 | 1 << 2);
+    config_free(c);
+    c = taken("lanes: { slots: 65536 }\n");
+    assert_int_equal(c->lanes.slots, 65536);
+    assert_int_equal(c->lanes.clients_count, 0);
+    config_free(c);
+}
+
+static void test_lanes_are_refused_with_line_and_key(void **state)
+{
+    (void)state;
+    refused("lanes: { slots: 8 }\n", "f.yaml line 1: lanes.slots is 8, allowed are 16 to 65536");
+    refused("lanes:\n  slots: 48\n", "f.yaml line 2: lanes.slots is 48, which is no power of two");
+    refused("lanes:\n  slot: 64\n", "f.yaml line 2: lanes.slot: no such key; there are slots, clients");
+    refused(MONEY "lanes:\n  clients: desk\n", "f.yaml line 5: lanes.clients must be a list, not a text");
+    refused(MONEY "lanes:\n  clients:\n    - rights: [check]\n", "f.yaml line 6: lanes.name is missing");
+    refused(MONEY "lanes:\n  clients:\n    - name: x\n", "f.yaml line 6: lanes.rights is missing");
+    refused(MONEY CLIENT "      tenant: 1\n", "f.yaml line 9: lanes.tenant: no such key; there are name, user, "
+                                              "orders_per_s, messages_per_s, on_close, accounts, rights");
+    refused(MONEY "lanes:\n  clients:\n    - { name: a/b, rights: [check] }\n",
+            "f.yaml line 6: lanes.name is \"a/b\", allowed are 1 to 31 of letters, digits, - and _, not - first");
+    refused(MONEY "lanes:\n  clients:\n    - { name: abcdefghijklmnopqrstuvwxyz012345, rights: [check] }\n",
+            "f.yaml line 6: lanes.name is \"abcdefghijklmnopqrstuvwxyz012345\", allowed are 1 to 31 of");
+    refused(MONEY CLIENT "    - { name: other, rights: [check] }\n    - { name: desk, rights: [check] }\n",
+            "f.yaml line 10: lanes.name desk is there twice");
+    refused(MONEY CLIENT "    - name: x\n      rights:\n        - check\n        - trade\n",
+            "f.yaml line 11: lanes.rights has \"trade\", allowed are: check order");
+    refused(MONEY CLIENT "    - name: x\n      rights: []\n",
+            "f.yaml line 9: lanes.rights of x is empty, allowed are: check order");
+    refused(MONEY CLIENT "      accounts: [USDT, EUR]\n",
+            "f.yaml line 9: lanes.accounts has \"EUR\", which is no currency of accounts");
+    refused(CLIENT, "f.yaml line 4: lanes.accounts of desk: there are no accounts to use");
+    refused(MONEY CLIENT "      orders_per_s: 0\n", "f.yaml line 9: lanes.orders_per_s is 0, allowed are 1 to 1024");
+    refused(MONEY CLIENT "      messages_per_s: 1025\n",
+            "f.yaml line 9: lanes.messages_per_s is 1025, allowed are 1 to 1024");
+    refused(MONEY CLIENT "      on_close: sell\n",
+            "f.yaml line 9: lanes.on_close is \"sell\", allowed is one of: cancel keep");
+    static const char *const users[] = {"4294967295", "99999999999999999999", "-x", "a b", "a:b", "\xc3\xa4"};
+    for (size_t i = 0; i < sizeof users / sizeof users[0]; i++) {
+        char yaml[512], want[256];
+        snprintf(yaml, sizeof yaml, MONEY CLIENT "      user: \"%s\"\n", users[i]);
+        snprintf(want, sizeof want,
+                 "f.yaml line 9: lanes.user is \"%s\", allowed are a user's name, a number 0 to 4294967294, or \"\"",
+                 users[i]);
+        refused(yaml, want);
+    }
+    char   yaml[2048] = MONEY "lanes:\n  clients:\n";
+    size_t n          = strlen(yaml);
+    for (int i = 0; i < 17; i++) {
+        n += (size_t)snprintf(yaml + n, sizeof yaml - n, "    - { name: c%d, rights: [check] }\n", i);
+    }
+    refused(yaml, "f.yaml line 22: lanes.clients has more than 16 entries");
+}
+
+/* 16 strategies in 16 accounts are 256 numbers of their own. */
+static void test_lanes_leave_room_for_ids(void **state)
+{
+    (void)state;
+    char   yaml[4096] = "strategies: [";
+    size_t n          = strlen(yaml);
+    for (int i = 0; i < 16; i++) {
+        n += (size_t)snprintf(yaml + n, sizeof yaml - n, "%ssma_cross", i ? ", " : "");
+    }
+    n += (size_t)snprintf(yaml + n, sizeof yaml - n,
+                          "]\nlanes: { clients: [{ name: x, rights: [check] }] }\naccounts:\n");
+    for (int i = 0; i < 15; i++) {
+        n += (size_t)snprintf(yaml + n, sizeof yaml - n, "  - { currency: C%d, initial: 1 }\n", i);
+    }
+    config_free(taken(yaml)); /* 241 */
+    snprintf(yaml + n, sizeof yaml - n, "  - { currency: C15, initial: 1 }\n");
+    refused(yaml, "16 strategies times 16 accounts and 1 lanes.clients are 257, allowed are 255");
+}
+
+/* What an engine is built from, and nothing else: who may lease, for how much at a time, is journaled with each lease. */
+static void test_lanes_are_in_the_hash(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *more;
+        bool        same;
+    } rows[]            = {{"", true},
+                           {"      user: nobody\n", true},
+                           {"      on_close: keep\n", true},
+                           {"      accounts: [KRW]\n", true},
+                           {"      orders_per_s: 99\n", false},
+                           {"      messages_per_s: 251\n", false},
+                           {"    - { name: second, rights: [check] }\n", false}};
+    config_t      *c    = taken(MONEY CLIENT);
+    const uint64_t hash = config_hash(c);
+    config_free(c);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char yaml[512];
+        snprintf(yaml, sizeof yaml, "%s%s", MONEY CLIENT, rows[i].more);
+        c = taken(yaml);
+        assert_int_equal(config_hash(c) == hash, rows[i].same);
+        config_free(c);
+    }
+    c = taken(MONEY "lanes: { clients: [{ name: desc, rights: [check, order] }] }\n");
+    assert_true(config_hash(c) != hash);
+    config_free(c);
+}
+
 static void env_refused(const char *name, const char *value, const char *want)
 {
     config_t *c;
@@ -456,8 +588,22 @@ static void same(const config_t *a, const config_t *b)
     }
 }
 
+static void lanes_same(const config_lanes_t *a, const config_lanes_t *b)
+{
+    assert_int_equal(a->slots, b->slots);
+    assert_int_equal(a->clients_count, b->clients_count);
+    for (unsigned i = 0; i < a->clients_count; i++) {
+        const config_client_t *p = &a->clients[i], *q = &b->clients[i];
+        assert_string_equal(p->name, q->name);
+        assert_string_equal(p->user, q->user);
+        assert_true(p->accounts == q->accounts && p->rights == q->rights && p->on_close == q->on_close);
+        assert_true(p->orders_per_s == q->orders_per_s && p->messages_per_s == q->messages_per_s);
+    }
+}
+
 static void live_same(const config_t *a, const config_t *b)
 {
+    lanes_same(&a->lanes, &b->lanes);
     assert_string_equal(a->journal.dir, b->journal.dir);
     assert_int_equal(a->journal.max_bytes, b->journal.max_bytes);
     assert_int_equal(a->journal.file_bytes, b->journal.file_bytes);
@@ -501,6 +647,12 @@ static void test_shipped_files_and_what_show_prints(void **state)
     assert_int_equal(c->accounts_count, 4);
     assert_int_equal(c->strategies_count, 2);
     assert_int_equal(c->journal.start, START_NEW);
+    assert_int_equal(c->lanes.clients_count, 1);
+    assert_string_equal(c->lanes.clients[0].name, "desk");
+    printed_is_read_back(c);
+    config_free(c);
+    c = taken(MONEY CLIENT "      accounts: [KRW]\n      user: nobody\n      on_close: keep\n"
+                           "    - { name: b, rights: [check] }\n");
     printed_is_read_back(c);
     config_free(c);
     assert_int_equal(config_load(NULL, &c), ERR_OK);
@@ -639,6 +791,10 @@ int main(void)
         cmocka_unit_test(test_risk_names_the_exact_key),
         cmocka_unit_test(test_fees_and_instance),
         cmocka_unit_test(test_strategies),
+        cmocka_unit_test(test_lanes),
+        cmocka_unit_test(test_lanes_are_refused_with_line_and_key),
+        cmocka_unit_test(test_lanes_leave_room_for_ids),
+        cmocka_unit_test(test_lanes_are_in_the_hash),
         cmocka_unit_test(test_environment),
         cmocka_unit_test(test_instruments),
         cmocka_unit_test(test_shipped_files_and_what_show_prints),

@@ -80,23 +80,57 @@ static uint32_t attempts_stopped(void)
     return stopped == sizeof attempts / sizeof attempts[0] ? 0 : 1;
 }
 
-static bool needs_work(role_t role, int read_only_fd)
+static bool needs_work(role_t role, int fd)
 {
     const struct timespec nap  = {.tv_nsec = 1000};
     uint32_t              word = 1;
     bool                  ok   = syscall(SYS_futex, &word, FUTEX_WAIT, 2, NULL, NULL, 0) == -1 && errno == EAGAIN;
     ok &= clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL) == 0;
-    void *peer = mmap(NULL, 4096, PROT_READ, MAP_SHARED, read_only_fd, 0);
+    void *peer = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
     ok &= peer != MAP_FAILED && munmap(peer, 4096) == 0;
     ok &= syscall(SYS_write, STDERR_FILENO, "", 0) == 0;
     errno           = 0;
     const int local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ok &= role == ROLE_SIM ? local >= 0 : local < 0 && errno == EPERM; /* the others have no use for one */
     if (role != ROLE_CAPTURE) {
+        errno              = 0;
+        const void *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        ok &= role == ROLE_ENGINE ? shared != MAP_FAILED : shared == MAP_FAILED && errno == EPERM;
         errno = 0;
-        ok &= mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, read_only_fd, 0) == MAP_FAILED && errno == EPERM;
+        ok &= mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0) == MAP_FAILED && errno == EPERM;
     }
-    ok &= close(read_only_fd) == 0;
+    ok &= close(fd) == 0;
+    return ok;
+}
+
+/* The memory of a lane and nothing more: sealed, shared, never code; its client asked after; its bells waited for. */
+static bool lane_works(role_t role, int fd, int link)
+{
+    const int    prot = PROT_READ | PROT_WRITE;
+    struct ucred peer;
+    socklen_t    len = sizeof peer;
+    char         byte;
+    bool         ok  = true;
+    errno            = 0;
+    const long seals = fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK);
+    ok &= role == ROLE_ENGINE ? seals == 0 : seals == -1 && (errno == EPERM || errno == EACCES);
+    errno           = 0;
+    const long wait = syscall(SYS_futex_waitv, NULL, 0, 0, NULL, 0); /* of nothing: EINVAL */
+    ok &= wait == -1 && (role == ROLE_ENGINE ? errno == EINVAL || errno == ENOSYS : errno == EPERM);
+    if (role != ROLE_ENGINE) {
+        return ok;
+    }
+    ok &= fcntl(fd, F_GET_SEALS) == F_SEAL_SHRINK;
+    ok &= getsockopt(link, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0;
+    ok &= recv(link, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    errno = 0;
+    ok &= mmap(NULL, 4096, prot | PROT_EXEC, MAP_SHARED, fd, 0) == MAP_FAILED && errno == EPERM;
+    errno = 0;
+    ok &= mmap(NULL, 4096, prot, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == EPERM;
+    errno = 0;
+    ok &= mmap(NULL, 4096, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == EPERM;
+    errno = 0;
+    ok &= fcntl(fd, F_DUPFD, 0) == -1 && errno == EPERM;
     return ok;
 }
 
@@ -107,11 +141,13 @@ static void test_thirty_calls_are_stopped(void **state)
         const pid_t child = fork();
         assert_true(child >= 0);
         if (child == 0) {
-            const int fd = memfd_create("peer", MFD_CLOEXEC);
-            if (ftruncate(fd, 4096) != 0 || sandbox_apply(role) != ERR_OK) {
+            const int fd = memfd_create("peer", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+            int       link[2];
+            if (ftruncate(fd, 4096) != 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) != 0 ||
+                sandbox_apply(role) != ERR_OK) {
                 _exit(77);
             }
-            const bool ok = attempts_stopped() == 0 && needs_work(role, fd);
+            const bool ok = attempts_stopped() == 0 && lane_works(role, fd, link[0]) && needs_work(role, fd);
             syscall(SYS_exit_group, ok ? 0 : 1);
         }
         int status;

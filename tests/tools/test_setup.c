@@ -1,9 +1,9 @@
 /* From configuration to records.
  *
- * Checked   the records are taken by an engine, in their order, the clock last, and again without harm; an order within
- *          the
- * limits that follow from the money passes and one beyond does not; amounts and scales that cannot be are refused by
- * name; live accounts are those of the configuration, in its order; a sink that fails stops the set-up. */
+ * Checked  the records are taken by an engine, in their order, the clock last, and again without harm; an order within
+ *          the limits that follow from the money passes and one beyond does not, nor one above the rate of its client;
+ *          amounts and scales that cannot be are refused by name; live accounts are those of the configuration, in its
+ *          order; a sink that fails stops the set-up. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "core/engine/engine_view.h"
+#include "core/types/ids.h"
 #include "tools/setup.h"
 
 #define TEXT(text) ((char[]){text}) /* configuration has texts that are not const */
@@ -69,9 +70,10 @@ static config_t *config_of(config_account_t *accounts, unsigned count, config_ri
 
 static void config_done(config_t *c)
 {
-    c->accounts       = NULL; /* they were ours */
+    c->lanes.clients  = NULL; /* they were ours */
+    c->accounts       = NULL;
     c->risk           = NULL;
-    c->accounts_count = c->risk_count = 0;
+    c->accounts_count = c->risk_count = c->lanes.clients_count = 0;
     config_free(c);
 }
 
@@ -89,7 +91,17 @@ static void test_setup_records_make_an_engine_ready(void **state)
     assert_int_equal(s.account_count, 1);
     assert_int_equal(s.accounts[1].initial, 100000 * INT64_C(100000000));
     assert_int_equal(s.accounts[1].order_value, s.accounts[1].initial / 4);
+    config_client_t desk = {
+        .name = TEXT("desk"), .accounts = 1 << 1, .rights = LANE_RIGHT_ORDER, .orders_per_s = 2, .messages_per_s = 3};
+    lane_t lane            = {.lease = 1, .state = LANE_OPEN};
+    c->lanes.clients       = &desk;
+    c->lanes.clients_count = s.lane_count = 1; /* as setup_live says */
     assert_int_equal(setup_engine_cfg(&s, 4, NULL, 0, &cfg), ERR_OK);
+    assert_int_equal(cfg.lanes_max, 1);
+    assert_false(setup_lane(&s, 0, &lane));
+    assert_false(setup_lane(&s, 2, &lane));
+    assert_true(setup_lane(&s, 1, &lane));
+    assert_int_equal(lane.strategy_id, 3);
     assert_int_equal(cfg.epoch, 0);
     assert_int_equal(cfg.strategy_count, 2); /* both samples, in the one account */
     assert_int_equal(cfg.strategies[0].cfg.account_id, 1);
@@ -108,10 +120,11 @@ static void test_setup_records_make_an_engine_ready(void **state)
     for (int again = 0; again < 2; again++) {
         k.count = 0;
         assert_int_equal(setup_open(&s, keep, &k), ERR_OK);
-        assert_int_equal(k.count, 6);
+        assert_int_equal(k.count, 7);
         assert_int_equal(k.types[0], MSG_ACCOUNT_DEF);
         assert_int_equal(k.types[1], MSG_LIMIT_SET);
-        assert_int_equal(k.types[5], MSG_CONTROL);
+        assert_int_equal(k.types[4], MSG_LIMIT_SET);
+        assert_int_equal(k.types[6], MSG_CONTROL);
         assert_int_equal(k.last_kind, CONTROL_CLOCK);
     }
     const risk_t *risk = engine_risk(k.engine);
@@ -125,6 +138,8 @@ static void test_setup_records_make_an_engine_ready(void **state)
     assert_true(risk_limits_known(risk, SCOPE_INSTRUMENT, 1, 0));
     assert_true(risk_limits_known(risk, SCOPE_ACCOUNT_INSTRUMENT, 1, 1));
     assert_true(risk_limits_known(risk, SCOPE_STRATEGY_INSTRUMENT, 2, 1));
+    assert_true(risk_limits_known(risk, SCOPE_STRATEGY, 3, 0));
+    assert_true(risk_limits_known(risk, SCOPE_STRATEGY_INSTRUMENT, 3, 1));
     account_record_t account;
     assert_true(engine_account_record(k.engine, 1, &account));
     assert_int_equal(account.state_code, 0);
@@ -143,12 +158,14 @@ static void test_setup_records_make_an_engine_ready(void **state)
     assert_int_equal(keep(&k, &(msg_t){.type = MSG_MASS_STATUS, .body = &end}), ERR_OK);
     assert_int_equal(keep(&k, &(msg_t){.type = MSG_BOOK_UPDATE, .body = &upd, .tail = levels, .tail_count = 2}),
                      ERR_OK);
-    const int64_t  qty[]  = {501, 500};
-    const uint16_t code[] = {RISK_MAX_ORDER_QTY, RISK_ACCEPTED};
-    for (uint64_t i = 0; i < 2; i++) {
-        const order_req_t req = {.cl_ord_id     = (uint64_t)1 << 52 | (uint64_t)200 << 44 | (i + 1),
+    assert_int_equal(keep(&k, &(msg_t){.type = MSG_LANE, .body = &lane}), ERR_OK);
+    const int64_t  qty[]  = {501, 500, 400, 300}; /* the last is above the client's rate: 271 */
+    const uint16_t code[] = {RISK_MAX_ORDER_QTY, RISK_ACCEPTED, RISK_ACCEPTED, RISK_RATE_ORDERS};
+    for (uint64_t i = 0; i < 4; i++) {
+        const order_req_t req = {.cl_ord_id     = cl_ord_id_make(1, 3, i + 1),
                                  .tenant_id     = 1,
                                  .account_id    = 1,
+                                 .strategy_id   = 3,
                                  .instrument_id = 1,
                                  .action        = ORDER_ACTION_NEW,
                                  .side          = SIDE_BUY,
@@ -175,7 +192,7 @@ static void test_setup_takes_amounts_of_the_configuration(void **state)
 {
     (void)state;
     config_account_t accounts[] = {{.currency = TEXT("KRW"), .initial = TEXT("1000000"), .money_exp = 8},
-                                    {.currency = TEXT("USDT"), .initial = TEXT("250.5"), .money_exp = 8}};
+                                   {.currency = TEXT("USDT"), .initial = TEXT("250.5"), .money_exp = 8}};
     config_risk_t    risk[]     = {{.currency                = TEXT("USDT"),
                                     .max_order_value         = TEXT("10"),
                                     .max_position_value      = TEXT("20"),

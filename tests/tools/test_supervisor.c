@@ -4,7 +4,8 @@
  * adapters, then venue, keeps the engine's snapshot and leaves nothing in shared memory; a killed role comes back with a
  * new generation and the others are told; the engine alone gets a new epoch, durable, above every fence, and waits until
  * its last records are on file; one supervisor an instance; a new one adopts what lives; a start that fails leaves
- * nothing; state directory: refusals by name, .old, epochs used up; spare journal files, max_bytes. */
+ * nothing; lane.sock is the living supervisor's; state directory: refusals by name, .old, epochs used up; spare journal
+ * files, max_bytes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -25,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ipc/lane.h"
 #include "tools/supervisor.h"
 
 #define SECOND_NS 1000000000LL
@@ -420,6 +423,51 @@ static void test_adoption(void **unused)
     munmap(pids, 4096);
 }
 
+static void *ask_for_a_lane(void *ctx)
+{
+    static lane_client_t client;
+    err_t               *err = ctx;
+    int                  dir;
+    *err = segment_dir_open(geteuid(), "sup", false, &dir);
+    *err = *err ? *err : lane_lease(&client, dir, "nobody-here", 10 * SECOND_NS);
+    close(dir);
+    return NULL;
+}
+
+static void test_door_outlives_no_supervisor_and_is_opened_by_the_next(void **unused)
+{
+    (void)unused;
+    static char name[] = "desk", user[] = "";
+    err_t       err = ERR_OK;
+    pthread_t   thread;
+    config->lanes.clients       = calloc(1, sizeof *config->lanes.clients);
+    config->lanes.clients_count = 1;
+    *config->lanes.clients      = (config_client_t){.name = name, .user = user};
+    const pid_t first           = fork();
+    assert_true(first >= 0);
+    if (first == 0) {
+        turns_until(opened(), SUPERVISOR_RUNNING);
+        kill(getpid(), SIGKILL);
+    }
+    waitpid(first, NULL, 0);
+    ask_for_a_lane(&err);
+    assert_int_equal(err, ERR_STATE);
+    assert_non_null(strstr(err_msg(), "no supervisor runs"));
+    supervisor_t *s = opened();
+    assert_true(supervisor_adopted(s));
+    assert_int_equal(pthread_create(&thread, NULL, ask_for_a_lane, &err), 0);
+    for (const int64_t end = role_mono_ns() + 10 * SECOND_NS; !strstr(said, "has no such client");) {
+        assert_true(role_mono_ns() < end);
+        supervisor_turn(s, SECOND_NS); /* a caller ends the wait */
+    }
+    pthread_join(thread, NULL);
+    assert_int_equal(err, ERR_NOT_FOUND);
+    stopped(s);
+    supervisor_close(s);
+    ask_for_a_lane(&err);
+    assert_int_equal(err, ERR_NOT_FOUND); /* no socket is left */
+}
+
 static void test_a_start_that_fails_leaves_nothing(void **unused)
 {
     (void)unused;
@@ -576,6 +624,7 @@ int main(void)
         TEST(fence_is_an_epoch_to_reach),
         TEST(one_supervisor),
         TEST(adoption),
+        TEST(door_outlives_no_supervisor_and_is_opened_by_the_next),
         TEST(a_start_that_fails_leaves_nothing),
         TEST(roles_that_cannot_live_are_given_up),
         TEST(state_directory),

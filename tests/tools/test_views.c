@@ -23,10 +23,10 @@
 #include <cmocka.h>
 
 #include "core/types/ids.h"
+#include "ipc/attach.h"
 #include "ipc/histogram.h"
 #include "ipc/log.h"
 #include "ipc/role.h"
-#include "tools/attach.h"
 #include "tools/command.h"
 #include "tools/config.h"
 #include "tools/describe.h"
@@ -157,7 +157,7 @@ static void fill_engine(void)
     log_write(&f.log, LOG_WARN, "the last words \x1b[31m of %s", "an engine");
     histogram_t *h = object_of(ROLE_ENGINE, "event", SEGMENT_HISTOGRAM, &bytes);
     for (uint64_t i = 1; i <= 1000; i++) {
-        histogram_record(h, i);
+        histogram_record(h, i, i);
     }
     for (uint32_t i = 0; i < 2; i++) {
         const instrument_def_t def = {.instrument_id = i + 1,
@@ -459,7 +459,7 @@ static void test_a_silent_engine_is_evidence(void **state)
     (void)state;
     control_beat(f.control, role_mono_ns() - 3 * NS_PER_S);
     int (*const mains[])(int, char **) = {command_status, command_books, command_orders, command_positions,
-                                          command_feeds,  command_lat,   command_top};
+                                          command_feeds,  command_lat,   command_top,    command_metrics};
     for (size_t i = 0; i < sizeof mains / sizeof mains[0]; i++) {
         assert_int_equal(run(mains[i], "--once", "--json", NULL), EXIT_STALE);
         json_t *o = parsed();
@@ -556,6 +556,8 @@ static void test_positions_and_accounts_are_exact(void **state)
     assert_int_equal(run(command_lat, "--json", NULL), EXIT_OK);
     assert_non_null(
         strstr(out, "\"name\":\"event\",\"unit\":\"ns\",\"count\":1000,\"p50\":500,\"p90\":900,\"p99\":990"));
+    assert_non_null(strstr(out, "\"max\":1000,\"max_seq\":1000,")); /* value i was recorded with sequence i */
+    assert_non_null(strstr(out, "\"number\":1,"));
 }
 
 static void test_top_holds_every_screen(void **state)
@@ -686,8 +688,9 @@ static void test_a_half_written_record_is_passed_over(void **state)
 /* every command, on memory in which anything may have been written: an exit code, never a signal. */
 static void look_at_all(void)
 {
-    int (*const mains[])(int, char **) = {command_status, command_books, command_orders,     command_positions,
-                                          command_lat,    command_top,   command_postmortem, command_tail};
+    int (*const mains[])(int, char **) = {command_status,     command_books, command_orders,
+                                          command_positions,  command_lat,   command_top,
+                                          command_postmortem, command_tail,  command_metrics};
     for (size_t i = 0; i < sizeof mains / sizeof mains[0]; i++) {
         const int rc = run(mains[i], "--json", "--instance", INSTANCE, NULL);
         assert_true(rc == EXIT_OK || rc == EXIT_NOT_RUNNING || rc == EXIT_STALE);

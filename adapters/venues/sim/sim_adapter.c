@@ -304,7 +304,7 @@ static bool ord_next(sim_t *sim, int64_t mono_ns)
     lossless_take(&sim->ord); /* before any byte of it can leave */
     if (msg.type == MSG_ORDER_REQUEST && body.order.action == ORDER_ACTION_NEW && body.order.corr_lo) {
         const int64_t passed_ns = role_utc_ns() - (int64_t)body.order.corr_lo;
-        histogram_record(sim->taken, passed_ns > 0 ? (uint64_t)passed_ns : 0);
+        histogram_record(sim->taken, passed_ns > 0 ? (uint64_t)passed_ns : 0, sim->ord.next - 1);
     }
     switch (msg.type) {
     case MSG_ORDER_REQUEST: request_take(sim, &body.order, meta.topic, mono_ns); break;
@@ -330,8 +330,8 @@ static err_t life_join(sim_t *sim, const segment_t *segment, uint64_t taken)
 {
     const ring_row_t *row   = topology_ring(RING_ID_ORD_SIM);
     ring_cursor_t    *own   = &sim->ctx->cursors[RING_ID_ORD_SIM];
-    size_t            bytes = 0, clock_bytes = 0;
-    const void       *ring = segment_find(segment, row->object, row->kind, &bytes);
+    size_t            bytes = 0;
+    const void       *ring  = segment_find(segment, row->object, row->kind, &bytes);
     if (ring == NULL) {
         return err_set(ERR_NOT_FOUND, "%s.%u has no ring %s", segment->head->role, segment->head->gen, row->object);
     }
@@ -340,7 +340,7 @@ static err_t life_join(sim_t *sim, const segment_t *segment, uint64_t taken)
     if (err != ERR_OK) {
         return err;
     }
-    sim->clock = segment_find(segment, "clock", SEGMENT_BLOB, &clock_bytes);
+    sim->clock = segment_part(segment, "clock", SEGMENT_BLOB, sizeof *sim->clock);
     epoch_say(sim, segment->head->epoch);
     return ERR_OK;
 }
@@ -405,15 +405,15 @@ static uint32_t ord_read(sim_t *sim, int64_t mono_ns)
 static void engine_look(sim_t *sim)
 {
     const segment_t *seg   = &sim->ctx->peer[ROLE_ENGINE];
-    size_t           bytes = 0, cursor_bytes = 0;
-    sim->engine  = NULL;
-    sim->records = (records_reader_t){0};
+    size_t           bytes = 0;
+    sim->engine            = NULL;
+    sim->records           = (records_reader_t){0};
     if (seg->head == NULL) {
         return;
     }
     const void *places = segment_find(seg, topology_record_name(RECORD_ID_INSTRUMENTS), SEGMENT_RECORDS, &bytes);
-    const ring_cursor_t *cursors = segment_find(seg, "cursors", SEGMENT_CURSORS, &cursor_bytes);
-    sim->engine                  = segment_find(seg, "control", SEGMENT_CONTROL, &cursor_bytes);
+    const ring_cursor_t *cursors = segment_part(seg, "cursors", SEGMENT_CURSORS, RING_ID_COUNT * sizeof *cursors);
+    sim->engine                  = segment_part(seg, "control", SEGMENT_CONTROL, sizeof *sim->engine);
     sim->engine_epoch            = seg->head->epoch;
     if (places == NULL || cursors == NULL || sim->engine == NULL ||
         records_reader_join(&sim->records, places, bytes) != ERR_OK) {
@@ -426,9 +426,7 @@ static void engine_look(sim_t *sim)
 
 static void journal_look(sim_t *sim)
 {
-    const segment_t *seg   = &sim->ctx->peer[ROLE_JOURNAL];
-    size_t           bytes = 0;
-    sim->durable           = seg->head ? segment_find(seg, "durable", SEGMENT_CURSORS, &bytes) : NULL;
+    sim->durable = segment_part(&sim->ctx->peer[ROLE_JOURNAL], "durable", SEGMENT_CURSORS, sizeof *sim->durable);
 }
 
 void sim_news(sim_t *sim, role_t role, int64_t mono_ns)
@@ -979,6 +977,8 @@ void sim_count(sim_t *sim)
     counter_add(sim->ctx->counters, COUNTER_RECV_BYTES, sim->link.received - sim->counted_received);
     sim->counted_sent     = sim->link.sent;
     sim->counted_received = sim->link.received;
+    counter_set(sim->ctx->counters, COUNTER_HELD, sim->held_count);
+    histogram_epoch(sim->taken, role_mono_ns());
 }
 
 /* ---- beginning ---------------------------------------------------------------------------------------------------- */
@@ -990,11 +990,12 @@ static err_t rings_open(sim_t *sim)
     void             *md          = segment_find(&sim->ctx->own, md_row->object, md_row->kind, &md_bytes);
     void             *exec        = segment_find(&sim->ctx->own, exec_row->object, exec_row->kind, &exec_bytes);
     size_t            taken_bytes = 0;
-    sim->taken                    = segment_find(&sim->ctx->own, "taken", SEGMENT_HISTOGRAM, &taken_bytes);
-    if (md == NULL || exec == NULL || sim->taken == NULL || taken_bytes < sizeof *sim->taken) {
-        return err_set(ERR_INTERNAL, "sim: its segment lacks a ring or its histogram");
+    void             *taken       = segment_find(&sim->ctx->own, "taken", SEGMENT_HISTOGRAM, &taken_bytes);
+    if (md == NULL || exec == NULL) {
+        return err_set(ERR_INTERNAL, "sim: its segment lacks a ring");
     }
-    const err_t err = ring_writer_join(&sim->md, md, md_bytes);
+    err_t err = histogram_writer_join(taken, taken_bytes, &sim->taken);
+    err       = err != ERR_OK ? err : ring_writer_join(&sim->md, md, md_bytes);
     return err != ERR_OK ? err : lossless_writer_join(&sim->exec, exec, exec_bytes);
 }
 
@@ -1055,17 +1056,12 @@ static void lives_begin(sim_t *sim)
 {
     const segment_t *before = &sim->ctx->peer_before[ROLE_SIM];
     const segment_t *now    = &sim->ctx->peer[ROLE_ENGINE];
-    size_t           bytes  = 0;
     lives_collect(sim);
-    const control_page_t *control = NULL;
-    const ring_cursor_t  *cursors = NULL;
-    if (before->head != NULL) {
-        control = segment_find(before, "control", SEGMENT_CONTROL, &bytes);
-        cursors = segment_find(before, "cursors", SEGMENT_CURSORS, &bytes);
-    }
-    const uint32_t said  = control ? atomic_load_explicit(&control->epoch, memory_order_acquire) : 0;
-    const uint32_t epoch = said & ~SIM_EPOCH_JOINING;
-    uint64_t       taken = 0;
+    const control_page_t *control = segment_part(before, "control", SEGMENT_CONTROL, sizeof *control);
+    const ring_cursor_t  *cursors = segment_part(before, "cursors", SEGMENT_CURSORS, RING_ID_COUNT * sizeof *cursors);
+    const uint32_t        said    = control ? atomic_load_explicit(&control->epoch, memory_order_acquire) : 0;
+    const uint32_t        epoch   = said & ~SIM_EPOCH_JOINING;
+    uint64_t              taken   = 0;
     if (cursors != NULL && (said & SIM_EPOCH_JOINING) == 0) {
         taken = atomic_load_explicit(&cursors[RING_ID_ORD_SIM].taken, memory_order_acquire);
     }

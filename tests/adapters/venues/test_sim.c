@@ -288,7 +288,7 @@ static world_t *world_up(void)
 
 /* ---- the engine's side of ord ------------------------------------------------------------------------------------- */
 
-static order_req_t order_new(world_t *w, uint32_t epoch, uint64_t n)
+static order_req_t new_order(world_t *w, uint32_t epoch, uint64_t n)
 {
     return (order_req_t){.cl_ord_id       = cl_ord_id_make(epoch, 0, n),
                          .account_id      = 1,
@@ -363,7 +363,7 @@ static void test_sim_carries_orders_and_answers(void **state)
 {
     (void)state;
     world_t          *w      = world_up();
-    const order_req_t req    = order_new(w, 1, 1);
+    const order_req_t req    = new_order(w, 1, 1);
     order_req_t       change = order_change(&req, 1, ORDER_ACTION_REPLACE, w->mono_ns);
     ord_put(w, MSG_ORDER_REQUEST, &req, 0);
     steps(w, 20);
@@ -400,7 +400,7 @@ static void test_sim_carries_orders_and_answers(void **state)
 static void refused(world_t *w, uint64_t n, uint32_t code)
 {
     const uint64_t    sent = w->sim.link.put;
-    const order_req_t req  = order_new(w, 1, n);
+    const order_req_t req  = new_order(w, 1, n);
     const order_req_t old  = order_change(&req, 1, ORDER_ACTION_REPLACE, w->mono_ns);
     ord_put(w, MSG_ORDER_REQUEST, &req, 0);
     ord_put(w, MSG_ORDER_REQUEST, &old, 0);
@@ -415,12 +415,12 @@ static void test_sim_gates(void **state)
 {
     (void)state;
     world_t    *w   = world_up();
-    order_req_t one = order_new(w, 1, 1);
+    order_req_t one = new_order(w, 1, 1);
     ord_put(w, MSG_ORDER_REQUEST, &one, 0);
     steps(w, 20);
     assert_non_null(report_of(w, one.cl_ord_id, EXEC_TYPE_NEW));
     /* older than a second */
-    order_req_t late = order_new(w, 1, 2);
+    order_req_t late = new_order(w, 1, 2);
     late.created_mono_ns -= NS_PER_S + NS_PER_MS;
     ord_put(w, MSG_ORDER_REQUEST, &late, 0);
     late.cl_ord_id++;
@@ -430,7 +430,7 @@ static void test_sim_gates(void **state)
     assert_int_equal(report_of(w, late.cl_ord_id - 1, EXEC_TYPE_UNSENT)->reject_code, RISK_REQUEST_TOO_OLD);
     assert_non_null(report_of(w, late.cl_ord_id, EXEC_TYPE_NEW));
     /* an instrument that the venue does not list */
-    order_req_t alien   = order_new(w, 1, 4);
+    order_req_t alien   = new_order(w, 1, 4);
     alien.instrument_id = 30;
     ord_put(w, MSG_ORDER_REQUEST, &alien, 0);
     steps(w, 5);
@@ -455,7 +455,7 @@ static void test_sim_connection_lost(void **state)
 {
     (void)state;
     world_t    *w    = world_up();
-    order_req_t open = order_new(w, 1, 1), sent = order_new(w, 1, 2), down = order_new(w, 1, 3);
+    order_req_t open = new_order(w, 1, 1), sent = new_order(w, 1, 2), down = new_order(w, 1, 3);
     ord_put(w, MSG_ORDER_REQUEST, &open, 0);
     steps(w, 20);
     /* one whose bytes are with the kernel and whose answer never comes; and a cancel likewise */
@@ -502,7 +502,7 @@ static void test_sim_what_never_left_is_unsent(void **state)
     (void)state;
     world_t *w = world_up();
     venue_session_close(&w->session); /* the next send fails */
-    order_req_t one = order_new(w, 1, 1);
+    order_req_t one = new_order(w, 1, 1);
     ord_put(w, MSG_ORDER_REQUEST, &one, 0);
     const order_req_t change = order_change(&one, 1, ORDER_ACTION_REPLACE, w->mono_ns);
     ord_put(w, MSG_ORDER_REQUEST, &change, 0);
@@ -531,11 +531,11 @@ static void test_sim_restart_sends_nothing_twice(void **state)
 {
     (void)state;
     world_t          *w   = world_up();
-    const order_req_t one = order_new(w, 1, 1);
+    const order_req_t one = new_order(w, 1, 1);
     ord_put(w, MSG_ORDER_REQUEST, &one, 0);
     steps(w, 20);
     assert_int_equal(sim_taken(w), 1);
-    const order_req_t two = order_new(w, 1, 2);
+    const order_req_t two = new_order(w, 1, 2);
     ord_put(w, MSG_ORDER_REQUEST, &two, 0); /* not taken by the one that dies */
     adapter_restart(w);
     assert_int_equal(sim_taken(w), 1);
@@ -554,7 +554,7 @@ static void test_sim_restart_sends_nothing_twice(void **state)
     assert_int_equal(w->links_up, 2);
 
     /* one that died before it said where it was: everything written is passed over */
-    const order_req_t three = order_new(w, 1, 3);
+    const order_req_t three = new_order(w, 1, 3);
     ord_put(w, MSG_ORDER_REQUEST, &three, 0);
     atomic_store(&w->ctx.control->epoch, 0);
     adapter_restart(w);
@@ -575,7 +575,7 @@ static void test_sim_sends_nothing_twice_when_its_place_is_lost(void **state)
 {
     (void)state;
     world_t          *w   = world_up();
-    const order_req_t one = order_new(w, 1, 1);
+    const order_req_t one = new_order(w, 1, 1);
     ord_put(w, MSG_ORDER_REQUEST, &one, 0);
     steps(w, 20);
     size_t    bytes;
@@ -616,11 +616,11 @@ static void test_sim_new_engine(void **state)
 {
     (void)state;
     world_t          *w   = world_up();
-    const order_req_t one = order_new(w, 1, 1);
+    const order_req_t one = new_order(w, 1, 1);
     ord_put(w, MSG_ORDER_REQUEST, &one, 0);
     steps(w, 20);
     /* published, and not taken when the engine dies */
-    const order_req_t two    = order_new(w, 1, 2);
+    const order_req_t two    = new_order(w, 1, 2);
     const order_req_t change = order_change(&one, 1, ORDER_ACTION_REPLACE, w->mono_ns);
     const order_req_t cancel = order_change(&one, 2, ORDER_ACTION_CANCEL, w->mono_ns);
     ord_put(w, MSG_ORDER_REQUEST, &two, 0);
@@ -636,13 +636,13 @@ static void test_sim_new_engine(void **state)
     assert_int_equal(atomic_load(&w->ctx.control->epoch), 2);
     assert_int_equal(sim_taken(w), 0);
     assert_int_equal(w->links_up, 2);
-    const order_req_t three = order_new(w, 2, 1);
+    const order_req_t three = new_order(w, 2, 1);
     ord_put(w, MSG_ORDER_REQUEST, &three, 0);
     steps(w, 20);
     assert_non_null(report_of(w, three.cl_ord_id, EXEC_TYPE_NEW));
 
     /* both at once: the engine died, then the adapter, and only then a new one of each */
-    const order_req_t four = order_new(w, 2, 2);
+    const order_req_t four = new_order(w, 2, 2);
     ord_put(w, MSG_ORDER_REQUEST, &four, 0);
     engine_replace(w, 3);
     adapter_restart(w);
@@ -654,7 +654,7 @@ static void test_sim_new_engine(void **state)
     assert_int_equal(w->links_up, 3);
 
     /* two engines in a row while exec has no room: neither ring is skipped */
-    const order_req_t five = order_new(w, 3, 1), six = order_new(w, 4, 1);
+    const order_req_t five = new_order(w, 3, 1), six = new_order(w, 4, 1);
     ord_put(w, MSG_ORDER_REQUEST, &five, 0);
     engine_replace(w, 4);
     sim_news(&w->sim, ROLE_ENGINE, w->mono_ns);
@@ -676,7 +676,7 @@ static void test_sim_cancels_when_the_engine_is_silent(void **state)
     for (uint32_t restart = 0; restart < 2; restart++) {
         world_t *w = world_up();
         for (uint64_t n = 1; n <= 50; n++) {
-            const order_req_t req = order_new(w, 1, n);
+            const order_req_t req = new_order(w, 1, n);
             ord_put(w, MSG_ORDER_REQUEST, &req, 0);
         }
         steps(w, 30);
@@ -711,7 +711,7 @@ static void test_sim_silence_is_judged_by_state(void **state)
     } rows[] = {{ROLE_RECOVERING, 29000, 31000}, {ROLE_FAIL, 950, 1100}, {ROLE_HALT, 0, 5}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         world_t          *w   = world_up();
-        const order_req_t req = order_new(w, 1, 1);
+        const order_req_t req = new_order(w, 1, 1);
         ord_put(w, MSG_ORDER_REQUEST, &req, 0);
         steps(w, 20);
         atomic_store(&w->control->progress, 7);
@@ -741,7 +741,7 @@ static void test_sim_exec_full_loses_nothing(void **state)
     uint64_t n = 0;
     for (uint32_t round = 0; round < 20; round++) {
         for (uint32_t i = 0; i < 100; i++) { /* each is answered twice: NEW, EXPIRED */
-            order_req_t req = order_new(w, 1, ++n);
+            order_req_t req = new_order(w, 1, ++n);
             req.tif         = TIF_IOC;
             ord_put(w, MSG_ORDER_REQUEST, &req, 0);
         }
@@ -750,7 +750,7 @@ static void test_sim_exec_full_loses_nothing(void **state)
     }
     words_fence_raise(w->ctx.words, 2);
     for (uint32_t i = 0; i < 100; i++) {
-        const order_req_t req = order_new(w, 1, ++n);
+        const order_req_t req = new_order(w, 1, ++n);
         ord_put(w, MSG_ORDER_REQUEST, &req, 0);
     }
     steps(w, 10);
@@ -774,7 +774,7 @@ static void test_venue_drops_data_for_a_slow_adapter_and_no_report(void **state)
     world_t *w = world_up();
     uint32_t work;
     for (uint64_t n = 1; n <= 200; n++) {
-        order_req_t req = order_new(w, 1, n);
+        order_req_t req = new_order(w, 1, n);
         req.tif         = TIF_IOC;
         ord_put(w, MSG_ORDER_REQUEST, &req, 0);
     }
@@ -813,7 +813,7 @@ static void test_sim_holds_orders_until_they_are_durable(void **state)
     connect_both(w);
     atomic_store(&durable->taken, 0x1fffffff0ull); /* the topic's half wraps */
     steps(w, 200);
-    const order_req_t one = order_new(w, 1, 1), two = order_new(w, 1, 2), three = order_new(w, 1, 3);
+    const order_req_t one = new_order(w, 1, 1), two = new_order(w, 1, 2), three = new_order(w, 1, 3);
     ord_put(w, MSG_ORDER_REQUEST, &one, 0xfffffff0u); /* durable */
     steps(w, 20);
     assert_non_null(report_of(w, one.cl_ord_id, EXEC_TYPE_NEW));
@@ -836,7 +836,7 @@ static void test_sim_holds_orders_until_they_are_durable(void **state)
     assert_int_equal(report_of(w, three.cl_ord_id, EXEC_TYPE_UNSENT)->reject_code, RISK_REQUEST_TOO_OLD);
     assert_int_equal(venue_open_orders(w->session.venue), 0);
     /* a journal role that has not said how far the disk is: however large the number */
-    const order_req_t four = order_new(w, 1, 4);
+    const order_req_t four = new_order(w, 1, 4);
     atomic_store(&durable->taken, 0);
     ord_put(w, MSG_ORDER_REQUEST, &four, 0xfffffff0u);
     steps(w, 20);

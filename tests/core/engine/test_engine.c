@@ -112,7 +112,7 @@ static void test_engine_kill_stops_new_orders_and_cancels_open_ones(void **state
     assert_int_equal(world_out_count(w, MSG_ORDER_REQUEST), 3);
     const order_req_t *first = world_out_first(w, MSG_ORDER_REQUEST);
     assert_int_equal(first->action, ORDER_ACTION_CANCEL);
-    assert_int_equal(first->orig_cl_ord_id, cl_ord_id_make(3, 200, 3)); /* newest first */
+    assert_int_equal(first->orig_cl_ord_id, cl_ord_id_make(3, WORLD_ORIGIN, 3)); /* newest first */
     assert_int_equal(world_order(w, (order_req_t){.side = SIDE_BUY, .px = 9990, .qty = 1}), RISK_KILL_ACCOUNT);
     world_book(w, 0, 9990, 10010);
     assert_int_equal(world_out_count(w, MSG_ORDER_REQUEST), 0); /* each is cancelled once */
@@ -263,6 +263,7 @@ static void test_engine_foreign_ids_use_nothing_up(void **state)
     world_t    *w   = *state;
     order_req_t req = {.tenant_id       = 1,
                        .account_id      = 1,
+                       .strategy_id     = 1,
                        .instrument_id   = 1,
                        .action          = ORDER_ACTION_NEW,
                        .side            = SIDE_BUY,
@@ -272,8 +273,11 @@ static void test_engine_foreign_ids_use_nothing_up(void **state)
                        .qty             = 1,
                        .created_mono_ns = w->now};
     world_book(w, BOOK_FLAG_SNAPSHOT, 9990, 10010);
-    const uint64_t ids[] = {cl_ord_id_make(4095, 200, CL_ORD_ID_SEQ_MAX), cl_ord_id_make(3, 0, CL_ORD_ID_SEQ_MAX)};
-    for (int i = 0; i < 2; i++) {
+    assert_int_equal(world_order(w, (order_req_t){.side = SIDE_BUY, .px = 9989, .qty = 1}), 0); /* the lane is open */
+    const uint64_t ids[] = {cl_ord_id_make(4095, WORLD_ORIGIN, CL_ORD_ID_SEQ_MAX),
+                            cl_ord_id_make(3, 0, CL_ORD_ID_SEQ_MAX), cl_ord_id_make(3, 2, CL_ORD_ID_SEQ_MAX),
+                            cl_ord_id_make(2, WORLD_ORIGIN, CL_ORD_ID_SEQ_MAX)};
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         req.cl_ord_id = ids[i];
         assert_int_equal(world_apply_body(w, MSG_ORDER_REQUEST, &req), ERR_OK);
         assert_int_equal(((const verdict_t *)world_out_first(w, MSG_VERDICT))->code, RISK_BAD_CLIENT_ORDER_ID);
@@ -291,14 +295,14 @@ static void test_engine_replace_of_another_strategy_is_refused(void **state)
                                                   .px             = 9990,
                                                   .qty            = 12,
                                                   .action         = ORDER_ACTION_REPLACE,
-                                                  .orig_cl_ord_id = cl_ord_id_make(3, 200, 1)}),
+                                                  .orig_cl_ord_id = cl_ord_id_make(3, WORLD_ORIGIN, 1)}),
                      0);
     assert_int_equal(world_order(w, (order_req_t){.side           = SIDE_BUY,
                                                   .px             = 9990,
                                                   .qty            = 14,
                                                   .action         = ORDER_ACTION_REPLACE,
-                                                  .orig_cl_ord_id = cl_ord_id_make(3, 200, 1),
-                                                  .strategy_id    = 1}),
+                                                  .orig_cl_ord_id = cl_ord_id_make(3, WORLD_ORIGIN, 1),
+                                                  .strategy_id    = 2}),
                      RISK_UNKNOWN_ORDER);
 }
 
@@ -311,7 +315,7 @@ static void test_engine_cancel_leaves_with_the_fields_of_its_order(void **state)
                                                   .px             = INT64_MIN,
                                                   .qty            = INT64_MIN,
                                                   .action         = ORDER_ACTION_CANCEL,
-                                                  .orig_cl_ord_id = cl_ord_id_make(3, 200, 1)}),
+                                                  .orig_cl_ord_id = cl_ord_id_make(3, WORLD_ORIGIN, 1)}),
                      0);
     const order_req_t *sent = world_out_first(w, MSG_ORDER_REQUEST);
     assert_int_equal(sent->side, SIDE_BUY);

@@ -88,7 +88,7 @@ static void end(world_t *w, uint64_t request_id, uint32_t account)
 static void status(world_t *w, uint64_t seq, ord_status_t st, int64_t cum)
 {
     exec_report_t r = world_report(w, seq, EXEC_TYPE_ORDER_STATUS);
-    r.cl_ord_id     = cl_ord_id_make(3, 200, seq);
+    r.cl_ord_id     = cl_ord_id_make(3, WORLD_ORIGIN, seq);
     r.ord_status    = (uint8_t)st;
     r.cum_qty       = cum;
     assert_int_equal(world_apply_body(w, MSG_EXEC_REPORT, &r), ERR_OK);
@@ -96,13 +96,14 @@ static void status(world_t *w, uint64_t seq, ord_status_t st, int64_t cum)
 
 static void deliver(world_t *w, exec_report_t r)
 {
-    r.cl_ord_id = cl_ord_id_make(3, 200, cl_ord_id_seq(r.cl_ord_id));
+    r.cl_ord_id = cl_ord_id_make(3, WORLD_ORIGIN, cl_ord_id_seq(r.cl_ord_id));
     assert_int_equal(world_apply_body(w, MSG_EXEC_REPORT, &r), ERR_OK);
 }
 
 static uint8_t shown(const world_t *w, uint64_t seq)
 {
-    return order_at(engine_orders(w->engine), order_find(engine_orders(w->engine), cl_ord_id_make(3, 200, seq)))
+    return order_at(engine_orders(w->engine),
+                    order_find(engine_orders(w->engine), cl_ord_id_make(3, WORLD_ORIGIN, seq)))
         ->ord_status;
 }
 
@@ -197,9 +198,10 @@ static void test_recover_boot_closes_what_must_be_asked_about(void **state)
     assert_true(risk_venue_state(engine_risk(w->engine), 1, &venue));
     assert_int_equal(venue.link_up, 0);
     assert_int_equal(venue.ring_full, 0);
-    order_req_t old = {.cl_ord_id       = cl_ord_id_make(3, 200, 50),
+    order_req_t old = {.cl_ord_id       = cl_ord_id_make(3, WORLD_ORIGIN, 50),
                        .tenant_id       = 1,
                        .account_id      = 1,
+                       .strategy_id     = WORLD_ORIGIN,
                        .instrument_id   = 1,
                        .action          = ORDER_ACTION_NEW,
                        .side            = SIDE_BUY,
@@ -253,7 +255,7 @@ static void test_recover_trades_again_when_all_is_answered(void **state)
     assert_true(other.request_id > first.request_id);
     assert_int_equal(first.since_utc_ns, 0); /* never reconciled: all there is */
     const order_status_req_t *q = world_out(w, MSG_ORDER_STATUS_REQUEST, 0);
-    assert_int_equal(q->cl_ord_id, cl_ord_id_make(3, 200, 3)); /* newest first */
+    assert_int_equal(q->cl_ord_id, cl_ord_id_make(3, WORLD_ORIGIN, 3)); /* newest first */
     assert_int_equal(q->order_id_lo, 3);
     assert_int_equal(q->account_id, 1);
     assert_int_equal(q->instrument_id, 1);
@@ -428,7 +430,7 @@ static void test_recover_asks_for_fills_since_the_last_sure_one(void **state)
     deliver(w, f);
     world_control(w, CONTROL_VENUE_LINK, SCOPE_VENUE, 1, 0); /* from here on fills may be missed */
     f.exec_id_lo++;
-    f.cl_ord_id   = cl_ord_id_make(3, 200, 2);
+    f.cl_ord_id   = cl_ord_id_make(3, WORLD_ORIGIN, 2);
     f.ts_event_ns = INT64_MAX; /* and a wild clock hides none */
     deliver(w, f);
     link_up(w, 1);
@@ -609,10 +611,11 @@ static void test_recover_settles_requests_that_were_lost(void **state)
 {
     world_t *w = *state;
     orders(w, 2);
-    assert_int_equal(
-        world_order(w, (order_req_t){.action = ORDER_ACTION_CANCEL, .orig_cl_ord_id = cl_ord_id_make(3, 200, 1)}), 0);
+    assert_int_equal(world_order(w, (order_req_t){.action         = ORDER_ACTION_CANCEL,
+                                                  .orig_cl_ord_id = cl_ord_id_make(3, WORLD_ORIGIN, 1)}),
+                     0);
     assert_int_equal(world_order(w, (order_req_t){.action         = ORDER_ACTION_REPLACE,
-                                                  .orig_cl_ord_id = cl_ord_id_make(3, 200, 2),
+                                                  .orig_cl_ord_id = cl_ord_id_make(3, WORLD_ORIGIN, 2),
                                                   .side           = SIDE_BUY,
                                                   .px             = 9950,
                                                   .qty            = 7}),
@@ -651,14 +654,14 @@ static void test_recover_full_ring_takes_cancels_only(void **state)
     assert_int_equal(v->scope_type, SCOPE_VENUE);
     assert_int_equal(v->scope_id, 1);
     const order_req_t replace = {.action         = ORDER_ACTION_REPLACE,
-                                 .orig_cl_ord_id = cl_ord_id_make(3, 200, 1),
+                                 .orig_cl_ord_id = cl_ord_id_make(3, WORLD_ORIGIN, 1),
                                  .side           = SIDE_BUY,
                                  .px             = 9950,
                                  .qty            = 7};
     assert_int_equal(world_order(w, replace), RISK_RING_FULL);
-    assert_int_equal(
-        world_order(w, (order_req_t){.action = ORDER_ACTION_CANCEL, .orig_cl_ord_id = cl_ord_id_make(3, 200, 2)}),
-        RISK_ACCEPTED);
+    assert_int_equal(world_order(w, (order_req_t){.action         = ORDER_ACTION_CANCEL,
+                                                  .orig_cl_ord_id = cl_ord_id_make(3, WORLD_ORIGIN, 2)}),
+                     RISK_ACCEPTED);
     world_control(w, CONTROL_SESSION, SCOPE_VENUE, 1, SESSION_PRE_OPEN);
     assert_int_equal(buy(w, 9980), RISK_TYPE_NOT_IN_PHASE); /* 157 stands before it */
     world_control(w, CONTROL_SESSION, SCOPE_VENUE, 1, SESSION_OPEN);
@@ -997,6 +1000,7 @@ typedef struct taped {
         order_req_t   req;
         mass_status_t mass;
         boot_t        boot;
+        lane_t        lane;
         trade_t       trade;
         struct {
             book_update_t upd;
@@ -1011,6 +1015,20 @@ static uint64_t rng(uint64_t *s)
     *s ^= *s >> 7;
     *s ^= *s << 17;
     return *s;
+}
+
+/* A lane that is closed opens soon; one that is open closes now and then. */
+static bool tape_lane(const world_t *w, taped_t *t, uint64_t r)
+{
+    lane_t lane;
+    engine_lane(w->engine, 1, &lane);
+    if (lane.state == LANE_OPEN && r / 16 % 8) {
+        return false;
+    }
+    t->type = MSG_LANE;
+    t->u.lane =
+        world_lane(w, 1, lane.state == LANE_OPEN ? LANE_CLOSED : LANE_OPEN, r / 256 % 2 ? LANE_KEEP : LANE_CANCEL);
+    return true;
 }
 
 /* Inputs as a life brings them, in a random order.
@@ -1044,10 +1062,11 @@ static void tape_next(const world_t *w, taped_t *t, uint64_t *seed, uint64_t *rp
     case 6:
     case 7:
         t->type  = MSG_ORDER_REQUEST;
-        t->u.req = (order_req_t){.cl_ord_id       = cl_ord_id_make(epoch, 200, ++*seq),
-                                 .orig_cl_ord_id  = cl_ord_id_make(epoch, 200, some),
+        t->u.req = (order_req_t){.cl_ord_id       = cl_ord_id_make(epoch, WORLD_ORIGIN, ++*seq),
+                                 .orig_cl_ord_id  = cl_ord_id_make(epoch, WORLD_ORIGIN, some),
                                  .tenant_id       = 1,
                                  .account_id      = 1 + r / 16 % 2,
+                                 .strategy_id     = WORLD_ORIGIN,
                                  .instrument_id   = 1,
                                  .action          = r / 32 % 4 ? ORDER_ACTION_NEW : ORDER_ACTION_CANCEL,
                                  .side            = 1 + r / 128 % 2,
@@ -1064,16 +1083,16 @@ static void tape_next(const world_t *w, taped_t *t, uint64_t *seed, uint64_t *rp
                                         EXEC_TYPE_CANCELED,     EXEC_TYPE_TIMEOUT,     EXEC_TYPE_ORDER_STATUS,
                                         EXEC_TYPE_ORDER_STATUS, EXEC_TYPE_ORDER_STATUS};
         t->type                      = MSG_EXEC_REPORT;
-        t->u.report                  = (exec_report_t){.cl_ord_id   = cl_ord_id_make(epoch - r / 16 % 2, 200, some),
-                                                       .exec_id_lo  = 1 + r / 1024 % 500,
-                                                       .exec_type   = types[r / 32 % 8],
-                                                       .ord_status  = r / 512 % 3 ? ORD_STATUS_NEW : ORD_STATUS_NONE,
-                                                       .side        = 1 + r / 128 % 2,
-                                                       .last_px     = 10000,
-                                                       .last_qty    = 1,
-                                                       .cum_qty     = -1,
-                                                       .leaves_qty  = -1,
-                                                       .ts_event_ns = t->now.utc_ns - (int64_t)(r / 2048 % 1000)};
+        t->u.report = (exec_report_t){.cl_ord_id   = cl_ord_id_make(epoch - r / 16 % 2, WORLD_ORIGIN, some),
+                                      .exec_id_lo  = 1 + r / 1024 % 500,
+                                      .exec_type   = types[r / 32 % 8],
+                                      .ord_status  = r / 512 % 3 ? ORD_STATUS_NEW : ORD_STATUS_NONE,
+                                      .side        = 1 + r / 128 % 2,
+                                      .last_px     = 10000,
+                                      .last_qty    = 1,
+                                      .cum_qty     = -1,
+                                      .leaves_qty  = -1,
+                                      .ts_event_ns = t->now.utc_ns - (int64_t)(r / 2048 % 1000)};
         if (t->u.report.exec_type == EXEC_TYPE_ORDER_STATUS && open_ids[0]) {
             t->u.report.cl_ord_id = open_ids[0];
         }
@@ -1114,6 +1133,11 @@ static void tape_next(const world_t *w, taped_t *t, uint64_t *seed, uint64_t *rp
         t->u.boot = (boot_t){.epoch = epoch + 1, .flags = r / 128 % 2};
         *seq      = t->type == MSG_BOOT ? 0 : *seq;
         break;
+    case 14:
+        if (tape_lane(w, t, r)) {
+            break;
+        }
+        __attribute__((fallthrough));
     default:
         t->type    = MSG_TRADE;
         t->u.trade = (trade_t){.instrument_id = 1 + r / 16 % 2, .px = 10000, .qty = 1, .ts_recv_ns = t->now.utc_ns};
@@ -1143,12 +1167,12 @@ static void test_recover_replay_and_snapshot_go_on_as_the_original(void **state)
     uint64_t  hashes[TAPE_MAX], open_ids[3] = {0};
     int64_t   now                  = a->now;
     const int cut                  = (int)(rng(&seed) % TAPE_MAX);
-    uint32_t  kind[MSG_TYPE_COUNT] = {0};
+    uint32_t  kind[MSG_TYPE_COUNT] = {0}, lanes = 0;
     for (int i = 0; i < TAPE_MAX; i++) {
         now += (int64_t)(rng(&seed) % 80) * MS;
         tape[i].now = (now_t){.mono_ns = now, .utc_ns = now + UTC_AHEAD};
         tape_next(a, &tape[i], &seed, &rpt, &seq, open_ids);
-        tape_play(a, &tape[i]);
+        lanes += tape_play(a, &tape[i]) == ERR_OK && tape[i].type == MSG_LANE;
         uint32_t row = order_first(engine_orders(a->engine)); /* the oldest order that is waited for */
         for (open_ids[0] = 0; row != ORDER_NONE; row = order_next(engine_orders(a->engine), row)) {
             const order_t *o = order_at(engine_orders(a->engine), row);
@@ -1175,6 +1199,7 @@ static void test_recover_replay_and_snapshot_go_on_as_the_original(void **state)
     }
     assert_int_equal(engine_state_hash(anew.engine), engine_state_hash(a->engine));
     assert_int_equal(engine_state_hash(moved.engine), engine_state_hash(a->engine));
+    assert_true(lanes > 2);
     const msg_type_t must[] = {MSG_ORDER_REQUEST,        MSG_EXEC_REPORT,         MSG_POSITION,        MSG_ALARM,
                                MSG_ORDER_STATUS_REQUEST, MSG_MASS_STATUS_REQUEST, MSG_SNAPSHOT_REQUEST};
     print_message("orders %u reports %u questions %u, %u, %u\n", kind[MSG_ORDER_REQUEST], kind[MSG_EXEC_REPORT],

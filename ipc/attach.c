@@ -1,4 +1,4 @@
-#include "tools/attach.h"
+#include "ipc/attach.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,19 +15,8 @@
 
 #include "core/types/decimal.h"
 #include "ipc/role.h"
-#include "tools/command.h"
 
 #define INSTANCES_MAX 64u
-
-/* ---- options ------------------------------------------------------------------------------------------------------- */
-void attach_args(attach_args_t *args)
-{
-    const char *named = getenv("HWAL_INSTANCE");
-    *args             = (attach_args_t){.uid = getuid()};
-    snprintf(args->instance, sizeof args->instance, "%s", named ? named : "");
-    opterr = 0;
-    optind = 1;
-}
 
 bool attach_number(const char *text, uint32_t min, uint32_t max, uint32_t *out)
 {
@@ -38,23 +28,15 @@ bool attach_number(const char *text, uint32_t min, uint32_t max, uint32_t *out)
     return true;
 }
 
-static bool take_user(attach_args_t *args, const char *text)
+bool attach_user(const char *text, uid_t *uid)
 {
-    const struct passwd *pw = getpwnam(text);
-    args->uid               = pw ? pw->pw_uid : 0;
-    return pw || attach_number(text, 0, UINT32_MAX - 1, &args->uid);
-}
-
-bool attach_option(attach_args_t *args, int c)
-{
-    switch (c) {
-    case 'I': return snprintf(args->instance, sizeof args->instance, "%s", optarg) < (int)sizeof args->instance;
-    case 'U': return take_user(args, optarg);
-    case 'J': return args->json = true;
-    case 'C': return args->csv = true;
-    case 'O': return args->once = true;
-    default: return false;
+    struct passwd pw, *found = NULL;
+    char          room[4096];
+    const bool    known = getpwnam_r(text, &pw, room, sizeof room, &found) == 0 && found != NULL;
+    if (known) {
+        *uid = pw.pw_uid;
     }
+    return known || attach_number(text, 0, UINT32_MAX - 1, uid);
 }
 
 /* ---- files --------------------------------------------------------------------------------------------------------- */
@@ -135,11 +117,21 @@ uint32_t attach_instances(uid_t uid, char (*names)[40], uint32_t cap)
 }
 
 /* ---- opening ------------------------------------------------------------------------------------------------------- */
+static bool believed(attach_t *a, role_t role, const char *name, segment_t *out)
+{
+    const err_t err    = segment_open(a->dir_fd, name, a->uid, false, out);
+    const bool  needed = role == ROLE_SUPERVISOR || role == ROLE_ENGINE; /* an old file of another is no matter */
+    if (err != ERR_OK && err != ERR_NOT_FOUND && needed && a->refused[0] == '\0') {
+        snprintf(a->refused, sizeof a->refused, "%s", err_msg());
+    }
+    return err == ERR_OK;
+}
+
 /* newest: open the newest segment of a role that can be believed. */
 static void newest(attach_t *a, role_t role, const attach_file_t *files, uint32_t count)
 {
     for (uint32_t i = 0; i < count && !a->role[role].head; i++) {
-        if (files[i].role == role && segment_open(a->dir_fd, files[i].name, a->uid, false, &a->role[role]) == ERR_OK) {
+        if (files[i].role == role && believed(a, role, files[i].name, &a->role[role])) {
             snprintf(a->file[role], sizeof a->file[role], "%s", files[i].name);
         }
     }
@@ -183,7 +175,7 @@ static void open_roles(attach_t *a, const attach_file_t *files, uint32_t count)
             continue;
         }
         if (file_name(row->segment, &file) && file.role == (role_t)r &&
-            segment_open(a->dir_fd, row->segment, a->uid, false, &a->role[r]) == ERR_OK) {
+            believed(a, (role_t)r, row->segment, &a->role[r])) {
             snprintf(a->file[r], sizeof a->file[r], "%s", row->segment);
         } else {
             newest(a, (role_t)r, files, count);
@@ -192,7 +184,7 @@ static void open_roles(attach_t *a, const attach_file_t *files, uint32_t count)
     }
 }
 
-static void read_instruments(attach_t *a)
+void attach_instruments(attach_t *a)
 {
     records_reader_t reader;
     attach_message_t m;
@@ -211,7 +203,7 @@ static void read_instruments(attach_t *a)
     }
 }
 
-static bool something(const attach_t *a)
+bool attach_left(const attach_t *a)
 {
     return a->role[ROLE_ENGINE].head || a->role[ROLE_SUPERVISOR].head;
 }
@@ -239,11 +231,12 @@ err_t attach_open(attach_t *a, const char *instance, uid_t uid)
         a->words = segment_find(&a->words_segment, "words", SEGMENT_WORDS, &bytes);
         a->words = bytes >= sizeof *a->words ? a->words : NULL;
     }
-    if (!something(a) && !a->words) {
+    if (!attach_left(a) && !a->words) {
         attach_close(a);
-        return err_set(ERR_NOT_FOUND, "it left neither supervisor nor engine: it was stopped");
+        return a->refused[0] ? err_set(ERR_PARSE, "%s", a->refused)
+                             : err_set(ERR_NOT_FOUND, "it left neither supervisor nor engine: it was stopped");
     }
-    read_instruments(a);
+    attach_instruments(a);
     return ERR_OK;
 }
 
@@ -275,35 +268,33 @@ err_t attach_engine(attach_t *a, const char *file)
     a->row_known[ROLE_ENGINE] = false;
     a->row[ROLE_ENGINE]       = (role_row_t){0};
     snprintf(a->file[ROLE_ENGINE], sizeof a->file[ROLE_ENGINE], "%s", file);
-    read_instruments(a);
+    attach_instruments(a);
     return ERR_OK;
 }
 
 /* lives: does its engine beat? left: has it anything to look at? */
-static bool lives(const char *instance, const attach_args_t *args, bool *left)
+static bool lives(const char *instance, uid_t uid, bool words_do, bool *left)
 {
-    static attach_t other;
-    const bool      there = attach_open(&other, instance, args->uid) == ERR_OK;
-    const bool      beats = there && !attach_stale(&other);
-    *left                 = there && (something(&other) || args->words_do);
+    attach_t   other;
+    const bool there = attach_open(&other, instance, uid) == ERR_OK;
+    const bool beats = there && !attach_stale(&other);
+    *left            = there && (attach_left(&other) || words_do);
     if (there) {
         attach_close(&other);
     }
     return beats;
 }
 
-/* which: the instance that args name, else the only one that lives, else the only one that left something; and a list
- * of all of them in words. */
-static void which(const attach_args_t *args, char out[40], char *list, size_t cap)
+void attach_which(uid_t uid, const char *named, bool words_do, char out[40], char *list, size_t cap)
 {
     char           names[INSTANCES_MAX][40];
-    const uint32_t count = attach_instances(args->uid, names, INSTANCES_MAX);
+    const uint32_t count = attach_instances(uid, names, INSTANCES_MAX);
     uint32_t       alive = 0, dead = 0, one_alive = 0, one_dead = 0;
     size_t         n = 0;
     list[0]          = '\0';
     for (uint32_t i = 0; i < count && n < cap; i++) {
         bool       left;
-        const bool beats = lives(names[i], args, &left);
+        const bool beats = lives(names[i], uid, words_do, &left);
         one_alive        = beats ? i : one_alive;
         one_dead         = left ? i : one_dead;
         alive += beats;
@@ -313,48 +304,7 @@ static void which(const attach_args_t *args, char out[40], char *list, size_t ca
         }
     }
     const char *only = alive == 1 ? names[one_alive] : alive == 0 && dead == 1 ? names[one_dead] : "default";
-    snprintf(out, 40, "%s", *args->instance ? args->instance : only);
-}
-
-int attach_begin(const char *command, const attach_args_t *args, attach_t *a)
-{
-    char instance[40], list[1024];
-    which(args, instance, list, sizeof list);
-    err_t err = attach_open(a, instance, args->uid);
-    if (err == ERR_OK && (something(a) || args->words_do)) {
-        return EXIT_OK;
-    }
-    if (err == ERR_OK) {
-        attach_close(a);
-        err = err_set(ERR_NOT_FOUND, "nothing but its kill words is left");
-    }
-    if (err == ERR_ARG) {
-        return command_error(command, EXIT_USAGE, "%s", err_msg());
-    }
-    return command_error(command, EXIT_NOT_RUNNING, "no instance \"%s\" of user %u runs here (%s); %s%s", instance,
-                         (unsigned)args->uid, err_msg(), *list ? "there are: " : "there is none; `hwal run` starts one",
-                         list);
-}
-
-int attach_end(const char *command, attach_t *a)
-{
-    const bool    stale = attach_stale(a);
-    const int64_t age   = attach_age_ns(a, ROLE_ENGINE);
-    if (a->damaged != 0) {
-        command_error(command, EXIT_OK, "%" PRIu64 " records or messages could not be read whole (their writer died)",
-                      a->damaged);
-    }
-    attach_close(a);
-    if (!stale) {
-        return EXIT_OK;
-    }
-    if (age < 0) {
-        return command_error(command, EXIT_STALE, "instance \"%s\": its engine has not begun", a->instance);
-    }
-    return command_error(command, EXIT_STALE,
-                         "instance \"%s\": its engine's last heartbeat is %" PRId64 ".%" PRId64
-                         " s old; this is what it left",
-                         a->instance, (int64_t)(age / NS_PER_S), (int64_t)(age / (NS_PER_S / 10) % 10));
+    snprintf(out, 40, "%s", *named ? named : only);
 }
 
 static bool moved(const attach_t *a)

@@ -1,5 +1,5 @@
 /* attach: an instance, living or dead, as another process sees it: its segments mapped read-only, its role table, its
- * published records and rings. What `hwal status`, `tail`, `books` ... `postmortem` stand on.
+ * published records and rings. What `hwal status`, `tail`, `books` ... `postmortem` and libhwal (hwal.h) stand on.
  *
  *   name + uid ─▶ directory ─▶ newest supervisor.<gen> ─▶ role table ─▶ one segment of each role (+ words, if allowed)
  *                                     (none, or the table names a file that is gone: the newest file of the role)
@@ -8,15 +8,11 @@
  * in the middle of something leaves a place that stays odd (ERR_AGAIN) or a message that does not verify (ERR_PARSE):
  * such a place is passed over and counted in `damaged`, never believed.
  *
- * In tools/, not ipc/, because it reads the role table.
- *
- * Exit     3 when there is no such instance (the sentence names those there are); 4 when it is there but the engine's
- * codes    heartbeat is older than ATTACH_STALE_NS: what can be read is printed all the same, as evidence.
+ * Silent   an engine whose heartbeat is older than ATTACH_STALE_NS: what can be read is read all the same, as evidence.
  * Owner    the caller; attach_close gives all back. A view is of the segments as they were when it was opened: a role
  *          that starts anew has a new one (attach_again). One thread. */
 #pragma once
 
-#include <getopt.h>
 #include <stdbool.h>
 
 #include "core/ref/instrument.h"
@@ -34,35 +30,6 @@
 
 #define ATTACH_STALE_NS (2 * NS_PER_S)
 #define ATTACH_FILES_MAX 4096u
-
-/* ---- options that all these commands share ------------------------------------------------------------------------ */
-typedef struct attach_args {
-    char  instance[40]; /* "": none named */
-    uid_t uid;
-    bool  json;
-    bool  csv;
-    bool  once;
-    bool  words_do; /* kill: an instance of which only its words are left is one too */
-} attach_args_t;
-
-#define ATTACH_OPTIONS                                                                                                 \
-    {"instance", required_argument, NULL, 'I'}, {"user", required_argument, NULL, 'U'},                                \
-        {"json", no_argument, NULL, 'J'}, {"csv", no_argument, NULL, 'C'}, {"once", no_argument, NULL, 'O'},           \
-    {                                                                                                                  \
-        "help", no_argument, NULL, 'h'                                                                                 \
-    }
-#define ATTACH_HELP                                                                                                    \
-    "  --instance NAME   which one (default: HWAL_INSTANCE, else the only one that lives)\n"                           \
-    "  --user NAME|UID   whose instance (default: yours; others' are readable by their group)\n"                       \
-    "  --json            one JSON object for programs\n"
-
-/* attach_args: defaults. attach_option: one answer c of getopt_long; false when it is none of ATTACH_OPTIONS or its
- * value is bad. Help (h) is the command's own. */
-void attach_args(attach_args_t *args);
-bool attach_option(attach_args_t *args, int c);
-
-/* attach_number: text as a whole number from min to max. */
-bool attach_number(const char *text, uint32_t min, uint32_t max, uint32_t *out);
 
 /* ---- the instance -------------------------------------------------------------------------------------------------- */
 typedef struct attach_instrument {
@@ -89,6 +56,7 @@ typedef struct attach {
     segment_t           words_segment;
     const words_t      *words; /* NULL: not there, or not ours to read */
     uint64_t            damaged;
+    char refused[256]; /* a file of supervisor or engine that is there and cannot be believed: why; "" = none */
     attach_instrument_t instruments[TOPOLOGY_INSTRUMENTS_MAX + 1]; /* by id */
 } attach_t;
 
@@ -97,10 +65,12 @@ typedef struct attach {
 err_t attach_open(attach_t *a, const char *instance, uid_t uid);
 void  attach_close(attach_t *a);
 
-/* attach_begin: open what args name, telling on stderr what is wrong; returns EXIT_OK, _USAGE or _NOT_RUNNING.
- * attach_end: close, and the command's exit code: EXIT_STALE with a sentence on stderr when the engine is silent. */
-int attach_begin(const char *command, const attach_args_t *args, attach_t *a);
-int attach_end(const char *command, attach_t *a);
+/* attach_left: is there a supervisor's or an engine's segment, more than the kill words that outlive both?
+ * attach_which: the instance that is meant: named if it is not empty, else the only one of the user that lives, else the
+ * only one that left something, else "default"; list (cap bytes): all of them in words, "a, b (silent)". words_do: one of
+ * which only its words are left counts too. Opens and closes every instance there is. */
+bool attach_left(const attach_t *a);
+void attach_which(uid_t uid, const char *named, bool words_do, char out[40], char *list, size_t cap);
 
 /* attach_again: if a role has another segment now than the one that was opened, open all of them anew; true when it
  * did: what was joined before is gone. Cost: a listing of the directory. */
@@ -131,8 +101,10 @@ err_t attach_next(attach_t *a, ring_reader_t *reader, attach_message_t *out);
 bool  attach_records(const attach_t *a, record_id_t id, records_reader_t *reader);
 err_t attach_record(attach_t *a, const records_reader_t *reader, uint32_t index, attach_message_t *out);
 
-/* attach_instrument: by id; NULL = unknown. attach_symbol: by what a person gave, its symbol, or its id where several
- * venues have an instrument of that symbol; NULL and a sentence: none, or which ids there are. */
+/* attach_instruments: read the definitions again: new ones may have come. attach_instrument: by id; NULL = unknown.
+ * attach_symbol: by what a person gave, its symbol, or its id where several venues have an instrument of that symbol;
+ * NULL and a sentence: none, or which ids there are. */
+void                       attach_instruments(attach_t *a);
 const attach_instrument_t *attach_instrument(const attach_t *a, uint32_t instrument_id);
 const attach_instrument_t *attach_symbol(const attach_t *a, const char *symbol);
 
@@ -148,3 +120,7 @@ typedef struct attach_file {
  * attach_instances: names of all instances of a user, sorted; how many. */
 uint32_t attach_files(int dir_fd, attach_file_t *out, uint32_t cap);
 uint32_t attach_instances(uid_t uid, char (*names)[40], uint32_t cap);
+
+/* attach_number: text as a whole number from min to max. attach_user: a user's name, or a uid in digits. */
+bool attach_number(const char *text, uint32_t min, uint32_t max, uint32_t *out);
+bool attach_user(const char *text, uid_t *uid);

@@ -1,0 +1,320 @@
+#!/usr/bin/env python3
+"""Lanes of a live instance, by clients in processes of their own (libhwal through ctypes): a lease is one client's at a time;
+questions to risk are answered and not journaled; orders rest, fill and are cancelled; kill -9 of a client with open orders
+cancels them or keeps them, as configured, and nobody else's; kill -9 of the engine ends every lease, and the next life cleans
+up; kill -9 of the supervisor ends none; an orderly stop says so; the journal with all of it replays equal."""
+
+import collections
+import ctypes as c
+import json
+import os
+import re
+import signal
+import sys
+import time
+
+from instance import HWAL, ROOT, Instance, check, done, wait_for
+
+LIBRARY = os.environ.get("LIBHWAL", os.path.join(os.path.dirname(HWAL), "libhwal.so"))
+S = 1_000_000_000
+OK, EMPTY, CLOSED, EXISTS = 0, 1, 6, 9
+VERDICT, EXEC_REPORT = 7, 6
+NEW, REPLACE, CANCEL = 1, 2, 3
+BUY, SELL, LIMIT, GTC, IOC = 1, 2, 2, 2, 4
+REASONS = ["NONE", "RELEASED", "DEAD", "RSP_FULL", "DAMAGED", "MISUSED", "RESTART", "STOP"]
+u8, u16, u32, u64, i8, i64 = c.c_uint8, c.c_uint16, c.c_uint32, c.c_uint64, c.c_int8, c.c_int64
+
+
+def struct(name, fields):
+    return type(name, (c.Structure,), {"_fields_": fields})
+
+
+def same(kind, names):
+    return [(n, kind) for n in names.split()]
+
+
+Message = struct("Message", same(u64, "seq lost_from lost_to") + same(u32, "type topic tenant body_len") +
+                 [("body", c.c_void_p), ("tail", c.c_void_p), ("text", c.c_char_p), ("raw", c.c_void_p),
+                  ("tail_count", u32), ("raw_len", u32), ("reserved", u64 * 6)])
+Def = struct("Def", [("instrument_id", u32), ("venue_id", u16), ("kind", u8), ("allow_negative", u8)] +
+             same(i8, "px_exp qty_exp money_exp mult_exp") + [("reserved", u32), ("settle_ccy", u64)] +
+             same(i64, "lot min_qty min_notional mult band_lower band_upper"))
+Instrument = struct("Instrument", [("d", Def), ("symbol", c.c_char * 24), ("reserved", u64 * 4)])
+Level = struct("Level", same(i64, "px qty"))
+Order = struct("Order", same(u64, "cl_ord_id orig_cl_ord_id corr_hi corr_lo") +
+               same(u32, "tenant_id account_id strategy_id instrument_id") + same(i64, "px qty created_mono_ns") +
+               same(u8, "action side ord_type tif") + same(u16, "exec_inst reserved"))
+Ask = struct("Ask", same(u64, "corr_hi corr_lo portfolio_version") + same(i64, "px qty") +
+             same(u32, "account_id instrument_id") + same(u8, "side ord_type tif reserved") +
+             same(u16, "exec_inst reserved2"))
+Answer = struct("Answer", same(u64, "corr_hi corr_lo portfolio_version") +
+                same(i64, "adjusted_qty px observed limit engine_utc_ns") +
+                same(u32, "scope_id instrument_id account_id limit_version") +
+                same(u16, "code risk_score") + same(u8, "approved scope_type") + same(u16, "reserved"))
+Verdict = struct("Verdict", same(u64, "cl_ord_id order_seq") + same(i64, "observed limit engine_utc_ns") +
+                 same(u32, "scope_id instrument_id account_id strategy_id limit_version") +
+                 [("code", u16), ("scope_type", u8), ("action", u8)])
+Report = struct("Report", same(u64, "cl_ord_id exec_id_hi exec_id_lo order_id_hi order_id_lo corr_hi corr_lo") +
+                same(u32, "account_id strategy_id instrument_id") +
+                same(u8, "exec_type ord_status side last_liquidity") + same(i64, "last_px last_qty"))
+Lane = struct("Lane", same(u64, "lease accounts first_seq") +
+              same(u32, "lane_id tenant_id strategy_id epoch uid pid") + [("rights", u16)] +
+              same(u8, "state reason on_close reserved") + [("reserved2", u16)])
+
+
+def load():
+    if not os.path.exists(LIBRARY):
+        print(f"no {LIBRARY}: make lib first")
+        sys.exit(1)
+    lib, p = c.CDLL(LIBRARY), c.c_void_p
+    for name, result, args in (
+            ("attach", p, (c.c_char_p, c.c_char_p)), ("detach", None, (p,)), ("error", c.c_char_p, ()),
+            ("error_code", c.c_int, ()), ("again", c.c_int, (p,)), ("instrument", c.c_int, (p, u32, p)),
+            ("record", c.c_int, (p, u32, u32, p)), ("lane_open", p, (p, c.c_char_p, i64)), ("lane_close", None, (p,)),
+            ("lane_identity", c.c_int, (p, p)), ("lane_reason", u32, (p,)), ("lane_order", c.c_int, (p, p)),
+            ("lane_check", c.c_int, (p, p, p, i64)), ("lane_next", c.c_int, (p, p)),
+            ("lane_wait", c.c_int, (p, i64, i64))):
+        f = getattr(lib, "hwal_" + name)
+        f.restype, f.argtypes = result, args
+    return lib
+
+
+class Client:
+    def __init__(self, instance, name, wait=5.0):
+        self.h = lib.hwal_attach(instance.name.encode(), None)
+        end = time.monotonic() + wait
+        while True:  # the one before it may have ended a moment ago
+            self.lane = lib.hwal_lane_open(self.h, name.encode(), int(wait * S))
+            if self.lane or time.monotonic() > end:
+                break
+            time.sleep(0.05)
+        self.error = "" if self.lane else lib.hwal_error().decode()
+        self.me, self.verdicts, self.reports = Lane(), [], []
+        if self.lane:
+            lib.hwal_lane_identity(self.lane, c.byref(self.me))
+            ccy = int.from_bytes(b"USDT", "little")
+            self.ins = Instrument()
+            for n in range(1, 65):
+                if lib.hwal_instrument(self.h, n, c.byref(self.ins)) == OK and self.ins.d.settle_ccy == ccy:
+                    break
+
+    def book(self):
+        m = Message()
+        while lib.hwal_record(self.h, 1, self.ins.d.instrument_id - 1, c.byref(m)) != OK:
+            time.sleep(0.001)
+        bids = u16.from_address(m.body + 48).value
+        levels = (Level * m.tail_count).from_address(m.tail)
+        return [l.px for l in levels[:bids]], [l.px for l in levels[bids:]]
+
+    def qty(self, n=0):
+        """some lots, different for each n, of some 200 USDT each"""
+        d, px = self.ins.d, self.book()[0][0]
+        one = px * 10 ** d.qty_exp  # price of one, in 10^-px_exp, times the scale of quantity
+        lots = 200 * 10 ** d.px_exp * 10 ** (2 * d.qty_exp) // one // d.lot + 1
+        return max((lots + n) * d.lot, d.min_qty)
+
+    def order(self, side=BUY, level=12, tif=GTC, n=0, action=NEW, orig=0):
+        px = self.book()[side == SELL][level]
+        o = Order(instrument_id=self.ins.d.instrument_id, px=px, qty=self.qty(n), action=action, side=side,
+                  ord_type=LIMIT, tif=tif, orig_cl_ord_id=orig)
+        rc = lib.hwal_lane_order(self.lane, c.byref(o))
+        check("an order is sent", rc == OK, f"{rc} {lib.hwal_error()}")
+        return o.cl_ord_id
+
+    def ask(self, qty):
+        q = Ask(instrument_id=self.ins.d.instrument_id, px=self.book()[0][12], qty=qty, side=BUY, ord_type=LIMIT,
+                tif=GTC)
+        a = Answer()
+        rc = lib.hwal_lane_check(self.lane, c.byref(q), c.byref(a), 2 * S)
+        return rc, a
+
+    def hear(self, seconds, until):
+        end = time.monotonic() + seconds
+        m = Message()
+        while not until() and time.monotonic() < end:
+            rc = lib.hwal_lane_next(self.lane, c.byref(m))
+            if rc == EMPTY:
+                lib.hwal_lane_wait(self.lane, 0, S // 10)
+            elif rc == CLOSED:
+                break
+            elif m.type == VERDICT:
+                v = Verdict.from_buffer_copy(c.string_at(m.body, m.body_len))
+                self.verdicts.append((v.cl_ord_id, v.code))
+            elif m.type == EXEC_REPORT:
+                r = Report.from_buffer_copy(c.string_at(m.body, c.sizeof(Report)))
+                self.reports.append((r.cl_ord_id, chr(r.exec_type)))
+        return until()
+
+    def has(self, cl_ord_id, kind):
+        return (cl_ord_id, kind) in self.reports
+
+    def close(self):
+        lib.hwal_lane_close(self.lane)
+        lib.hwal_detach(self.h)
+
+
+def resting(instance, name, orders):
+    """A process of its own that holds a lane with so many orders open, until it is killed. Its pid and strategy."""
+    r, w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(r)
+        client = Client(instance, name)
+        ids = [client.order(n=n + 20 * client.me.lane_id, level=10 + n) for n in range(orders)] if client.lane else []
+        client.hear(5, lambda: all(client.has(x, "0") for x in ids))
+        os.write(w, json.dumps({"strategy": client.me.strategy_id, "error": client.error, "verdicts": client.verdicts,
+                                "open": sum(client.has(x, "0") for x in ids)}).encode())
+        os.close(w)
+        while True:
+            signal.pause()
+    os.close(w)
+    with os.fdopen(r) as f:
+        told = json.loads(f.read() or "{}")
+    check(f"{name} rests {orders} orders", told.get("open") == orders, str(told))
+    return pid, told.get("strategy")
+
+
+def kill(pid):
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def lane_of(instance, name):
+    s = instance.status()
+    return next((x for x in s["lanes"] if x["lane"] == name), {}) if s else {}
+
+
+def open_orders(instance, strategy):
+    return [o for o in instance.view("orders").get("orders", []) if o["strategy_id"] == strategy]
+
+
+def canceled(instance, strategy):
+    return [o for o in instance.view("orders", "--all").get("orders", [])
+            if o["strategy_id"] == strategy and o["ord_status"] == "CANCELED"]
+
+
+def config_of(instance):
+    text = open(os.path.join(ROOT, "configs/demo.yaml")).read()
+    clients = "".join(f"    - {{ name: {n}, accounts: [USDT], rights: [{r}], on_close: {p} }}\n" for n, r, p in
+                      (("desk", "check, order", "cancel"), ("keeper", "check, order", "keep"), ("quiz", "check", "cancel")))
+    text = re.sub(r"^lanes:.*?(?=^\w)", f"lanes:\n  clients:\n{clients}\n", text, flags=re.S | re.M)
+    path = os.path.join(instance.home, "lanes.yaml")
+    with open(path, "w") as f:
+        f.write(text.replace("start: new", "start: resume"))
+    instance.config = path
+
+
+def leases(i):
+    desk = Client(i, "desk")
+    check("the desk has its lane", desk.lane, desk.error)
+    check("and its identity", desk.me.lane_id == 1 and desk.me.pid == os.getpid() and desk.me.uid == os.getuid())
+    other = Client(i, "desk", wait=0.3)
+    check("nobody else has it", not other.lane and str(os.getpid()) in other.error, other.error)
+    nobody = Client(i, "nobody", wait=0.3)
+    check("a name that nobody configured", not nobody.lane and "nobody" in nobody.error, nobody.error)
+    shown = lane_of(i, "desk")
+    check("status shows it", shown.get("state") == "OPEN" and shown.get("pid") == os.getpid(), str(shown))
+    records = {r["role"]: r for r in i.status()["roles"]}["engine"]["counters"]["lane_checks"]
+    for n in range(200):
+        rc, a = desk.ask(desk.qty())
+        check("risk says yes", rc == OK and a.approved == 1 and a.adjusted_qty == desk.qty(), f"{rc} {a.code}")
+    rc, a = desk.ask(desk.qty() * 100000)
+    check("risk says no, and how much", rc == OK and a.approved == 0 and 0 <= a.adjusted_qty < desk.qty() * 100000)
+    after = {r["role"]: r for r in i.status()["roles"]}["engine"]["counters"]["lane_checks"]
+    check("every question is counted", after - records == 201, f"{after} {records}")
+    return desk
+
+
+def trades(i, desk):
+    rests = desk.order()
+    check("it rests", desk.hear(5, lambda: desk.has(rests, "0")), f"{desk.verdicts} {desk.reports}")
+    cancel = desk.order(action=CANCEL, orig=rests)
+    check("and is cancelled", desk.hear(5, lambda: desk.has(rests, "4")), f"{desk.verdicts[-2:]} {desk.reports[-3:]}")
+    # the sample strategies of this account quote on both sides: stop them, or risk keeps us from trading with ourselves
+    for s in range(1, desk.me.strategy_id):
+        i.hwal("kill", "--instance", i.name, "strategy", str(s), "--yes", ok=None)
+    time.sleep(1)
+    fills = [desk.order(level=0, side=SELL if n % 2 else BUY, n=n, tif=GTC) for n in range(4)]
+    sells = desk.order(side=BUY, level=0, n=9)
+    check("verdicts come for all, in their order",
+          desk.hear(5, lambda: len(desk.verdicts) == 7) and
+          [v[0] for v in desk.verdicts] == [rests, cancel, *fills, sells], str(desk.verdicts))
+    taken = None
+    for n in range(40):  # at their prices, until one is still there when ours arrives
+        px = desk.book()[1][2]
+        o = Order(instrument_id=desk.ins.d.instrument_id, px=px, qty=desk.qty(n + 30), action=NEW, side=BUY,
+                  ord_type=LIMIT, tif=IOC)
+        lib.hwal_lane_order(desk.lane, c.byref(o))
+        desk.hear(1, lambda: any(r[0] == o.cl_ord_id and r[1] in "FC48" for r in desk.reports))
+        if desk.has(o.cl_ord_id, "F"):
+            taken = o.cl_ord_id
+            break
+    check("an order fills", taken, f"{desk.verdicts[-3:]} {desk.reports[-3:]}")
+    desk.close()
+    wait_for("a lane that is given back is closed at once", 2, lambda: lane_of(i, "desk").get("reason") == "RELEASED")
+
+
+def kills_of_clients(i):
+    desk, keeper = resting(i, "desk", 4), resting(i, "keeper", 4)
+    kill(desk[0])
+    wait_for("the killed desk's lane is closed", 5, lambda: lane_of(i, "desk").get("reason") == "DEAD")
+    wait_for("its orders are cancelled", 5, lambda: not open_orders(i, desk[1]))
+    check("the keeper's are not", not canceled(i, keeper[1]) and lane_of(i, "keeper").get("state") == "OPEN")
+    kill(keeper[0])
+    wait_for("the killed keeper's lane is closed", 5, lambda: lane_of(i, "keeper").get("reason") == "DEAD")
+    time.sleep(0.5)
+    check("its orders stay", not canceled(i, keeper[1]))
+
+
+def kills_of_roles(i):
+    pid, strategy = resting(i, "desk", 3)
+    quiz = Client(i, "quiz")
+    before = i.roles()
+    os.kill(before["engine"]["pid"], signal.SIGKILL)
+    quiz.hear(5, lambda: False if lib.hwal_lane_reason(quiz.lane) == 0 else True)
+    check("the engine's death ends a lane", lib.hwal_lane_reason(quiz.lane) != 0)
+    quiz.close()
+    wait_for("the engine comes back", 20, lambda: i.roles().get("engine", {}).get("pid") not in
+             (None, before["engine"]["pid"]) and i.status()["state"] == "RUN")
+    check("no lane is leased in its new life", lane_of(i, "desk").get("state") == "NONE")
+    wait_for("orders of the old lease are cancelled", 10, lambda: not open_orders(i, strategy))
+    kill(pid)
+    quiz = Client(i, "quiz")
+    check("lanes are leased again", quiz.lane, quiz.error)
+    i.supervisor.kill()
+    i.supervisor.wait()
+    for _ in range(20):
+        rc, _ = quiz.ask(quiz.qty())
+        check("a lane outlives the supervisor", rc == OK, str(rc))
+    i.run()
+    i.up()
+    check("and is there with the next one", quiz.ask(quiz.qty())[0] == OK and lane_of(i, "quiz").get("state") == "OPEN")
+    desk = Client(i, "desk")
+    check("whose door is open", desk.lane, desk.error)
+    desk.close()
+    return quiz
+
+
+lib = load()
+i = Instance(f"lanes{os.getpid()}")
+config_of(i)
+try:
+    i.run()
+    i.up()
+    wait_for("books are there", 10, lambda: len(i.view("books").get("books", [])) > 0)
+    time.sleep(1)
+    trades(i, leases(i))
+    kills_of_clients(i)
+    quiz = kills_of_roles(i)
+    check("it stops", i.stop() == 0, i.log_tail())
+    check("and says so", REASONS[lib.hwal_lane_reason(quiz.lane)] == "STOP", str(lib.hwal_lane_reason(quiz.lane)))
+    quiz.close()
+    i.verified()
+    kinds = collections.Counter(r["msg_type"] for r in i.journal())
+    check("leases are in the journal, questions are not", kinds["LANE"] >= 8 and not kinds["RISK_CHECK_REQUEST"]
+          and not kinds["RISK_CHECK_RESPONSE"], str(kinds))
+finally:
+    if i.supervisor and i.supervisor.poll() is None:
+        i.kill_all()
+    i.clean()
+done()
