@@ -315,7 +315,7 @@ static void print_help(FILE *out)
                  "  --samples N  operations a round (default: small)\n"
                  "  --cpu N      pin to this CPU (default: the last one allowed)\n"
                  "  --seed N     of the generated workloads (default 1)\n"
-                 "  --only PART  one part of the suite ipc\n\n"
+                 "  --only PART  one part of the suite ipc, and no other suite\n\n"
                  "suites:\n");
     print_list(out);
     fprintf(out, "\nexamples:\n  hwal bench book\n  hwal bench --json --samples 5000000 book | jq .p50\n");
@@ -417,6 +417,10 @@ int bench_main(int argc, char **argv)
             print_list(stderr);
             return 2;
         }
+        if (bench.only != NULL && strcmp(argv[i], "ipc") != 0) {
+            fprintf(stderr, "bench: --only %s is a part of ipc, the suite here is '%s'\n", bench.only, argv[i]);
+            return 2;
+        }
     }
     if (!pin(&bench)) {
         fprintf(stderr, "bench: cannot pin to CPU %d: %s\n", bench.cpu, strerror(errno));
@@ -433,7 +437,8 @@ int bench_main(int argc, char **argv)
     }
     bool good = true;
     for (size_t i = 0; first == argc && i < SUITE_COUNT; i++) {
-        good = run_suite(&bench, &suites[i]) && good;
+        const bool meant = bench.only == NULL || strcmp(suites[i].name, "ipc") == 0;
+        good             = (!meant || run_suite(&bench, &suites[i])) && good;
     }
     for (int i = first; i < argc; i++) {
         good = run_suite(&bench, suite_find(argv[i])) && good;

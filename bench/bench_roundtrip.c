@@ -117,8 +117,12 @@ static void note_bytes(const bench_t *bench)
     for (unsigned type = 1; type < MSG_TYPE_COUNT; type++) {
         const uint32_t tail  = type == MSG_BOOK_UPDATE ? 16 : 0;
         const uint32_t bytes = message_bytes((msg_type_t)type, tail);
-        len += (size_t)snprintf(text + len, sizeof text - len, " %s%s %u (%u)", msg_type_str((msg_type_t)type),
-                                tail ? " of 16 levels" : "", bytes, (bytes + RING_SLOT_HEAD + 63) / 64);
+        if (bytes == 0) { /* as long as its text */
+            len += (size_t)snprintf(text + len, sizeof text - len, " %s by its text", msg_type_str((msg_type_t)type));
+        } else {
+            len += (size_t)snprintf(text + len, sizeof text - len, " %s%s %u (%u)", msg_type_str((msg_type_t)type),
+                                    tail ? " of 16 levels" : "", bytes, (bytes + RING_SLOT_HEAD + 63) / 64);
+        }
         if (type % 4 == 0 || type + 1 == MSG_TYPE_COUNT) {
             bench_note(bench, "bytes (lines):%s", text);
             len = 0;

@@ -309,8 +309,13 @@ void attach_which(uid_t uid, const char *named, bool words_do, char out[40], cha
 
 static bool moved(const attach_t *a)
 {
-    attach_file_t  files[256];
-    role_row_t     row;
+    attach_file_t    files[256];
+    role_row_t       row;
+    struct stat      st;
+    const segment_t *supervisor = &a->role[ROLE_SUPERVISOR];
+    if (supervisor->head && fstat(supervisor->fd, &st) == 0 && st.st_nlink == 0) {
+        return true; /* stopped: the next start makes the directory anew, perhaps with the same names in it */
+    }
     const uint32_t count = attach_files(a->dir_fd, files, 256);
     for (uint32_t i = 0; i < count; i++) {
         if (files[i].role == ROLE_SUPERVISOR) {
@@ -334,6 +339,7 @@ bool attach_again(attach_t *a)
     if (!moved(a) || attach_open(&fresh, a->instance, a->uid) != ERR_OK) {
         return false;
     }
+    fresh.damaged += a->damaged;
     attach_close(a);
     *a = fresh;
     return true;

@@ -72,7 +72,8 @@ void  attach_close(attach_t *a);
 bool attach_left(const attach_t *a);
 void attach_which(uid_t uid, const char *named, bool words_do, char out[40], char *list, size_t cap);
 
-/* attach_again: if a role has another segment now than the one that was opened, open all of them anew; true when it
+/* attach_again: if a role has another segment now than the one that was opened, be it of the instance's next start after
+ * an orderly stop, open all of them anew; true when it
  * did: what was joined before is gone. Cost: a listing of the directory. */
 bool attach_again(attach_t *a);
 

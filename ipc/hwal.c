@@ -158,6 +158,10 @@ static err_t attach_named(attach_t *a, const char *instance, uid_t uid)
         char why[256], ignored[40];
         snprintf(why, sizeof why, "%s", err_msg());
         attach_which(uid, "", false, ignored, list, sizeof list);
+        if (name == which) {
+            return err_set(err, "%s of user %u %s%s", *list ? "which instance" : "no instance", (unsigned)uid,
+                           *list ? "is meant? Name one: " : "runs here", list);
+        }
         err_set(err, "no instance \"%s\" of user %u runs here (%s); there %s%s", name, (unsigned)uid, why,
                 *list ? "are: " : "is none", list);
     }

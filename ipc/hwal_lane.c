@@ -236,10 +236,14 @@ hwal_err_t hwal_lane_wait(hwal_lane_t *lane, int64_t spin_ns, int64_t timeout_ns
         return HWAL_OK;
     }
     const err_t err = lane_wait(&lane->client, spin_ns, timeout_ns);
-    if (err == ERR_STATE || err == ERR_AGAIN) {
-        return gone(lane) ? closed(lane) : HWAL_AGAIN;
+    if (err != ERR_STATE && err != ERR_AGAIN) {
+        return HWAL_OK; /* damaged: hwal_lane_next says so */
     }
-    return HWAL_OK; /* damaged: hwal_lane_next says so */
+    if (!gone(lane)) {
+        return HWAL_AGAIN;
+    }
+    return lane_wait(&lane->client, 0, 0) == ERR_OK /* it came before the end, and after we looked */ ? HWAL_OK
+                                                                                                      : closed(lane);
 }
 
 /* take_one: one answer of the lane: the wanted one into *out, any other is kept. */

@@ -27,6 +27,7 @@
 #define SEALS_SERVED (F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
 #define SEALS_RSP (SEALS_SIZE | SEALS_SERVED)
 #define LOOK_NS (100 * 1000000LL) /* a client that sleeps looks so often whether the engine lives */
+#define AGAIN_NS 20000000L        /* between two tries for a lease */
 #define SPINS 64u                 /* looks between two looks at the clock */
 
 /* ---- both files ---------------------------------------------------------------------------------------------------- */
@@ -350,13 +351,6 @@ lane_reason_t lane_look(lane_server_t *server)
     return n == 0 || (errno != EAGAIN && errno != EINTR) ? LANE_REASON_DEAD : LANE_REASON_NONE;
 }
 
-bool lane_waits(const lane_server_t *server)
-{
-    ring_meta_t meta;
-    const void *payload;
-    return lossless_peek(&server->from, &meta, &payload) != ERR_EMPTY;
-}
-
 /* ---- the client's side: the lease ------------------------------------------------------------------------------------ */
 static int64_t mono_ns(void)
 {
@@ -462,18 +456,14 @@ static err_t lease_ask(int fd, int dir_fd, const char *name, int64_t until_ns, i
     return welcome_read(welcome_receive(fd, &welcome, until_ns, fds), &welcome, fds, name);
 }
 
-err_t lane_lease(lane_client_t *client, int dir_fd, const char *name, int64_t wait_ns)
+static err_t lease_try(lane_client_t *client, int dir_fd, const char *name, int64_t until_ns)
 {
-    int fds[2] = {-1, -1};
-    *client    = (lane_client_t){.link_fd = -1};
-    if (strnlen(name, LANE_NAME_MAX + 1) > LANE_NAME_MAX) {
-        return err_set(ERR_NOT_FOUND, "client %.40s...: no name has more than %u bytes", name, LANE_NAME_MAX);
-    }
-    const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    int       fds[2] = {-1, -1};
+    const int fd     = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return err_set(ERR_IO, "client %s: no socket: %s", name, strerror(errno));
     }
-    const err_t err = lease_ask(fd, dir_fd, name, mono_ns() + wait_ns, fds);
+    const err_t err = lease_ask(fd, dir_fd, name, until_ns, fds);
     if (err) {
         fd_drop(&fds[0]);
         fd_drop(&fds[1]);
@@ -481,6 +471,21 @@ err_t lane_lease(lane_client_t *client, int dir_fd, const char *name, int64_t wa
         return err;
     }
     return lane_join(client, fds[0], fds[1], fd);
+}
+
+err_t lane_lease(lane_client_t *client, int dir_fd, const char *name, int64_t wait_ns)
+{
+    const int64_t until_ns = mono_ns() + wait_ns;
+    *client                = (lane_client_t){.link_fd = -1};
+    if (strnlen(name, LANE_NAME_MAX + 1) > LANE_NAME_MAX) {
+        return err_set(ERR_NOT_FOUND, "client %.40s...: no name has more than %u bytes", name, LANE_NAME_MAX);
+    }
+    err_t err = lease_try(client, dir_fd, name, until_ns);
+    while (err == ERR_FULL && mono_ns() + AGAIN_NS < until_ns) { /* too soon after the last one */
+        nanosleep(&(struct timespec){.tv_nsec = AGAIN_NS}, NULL);
+        err = lease_try(client, dir_fd, name, until_ns);
+    }
+    return err;
 }
 
 /* ---- the client's side ------------------------------------------------------------------------------------------------ */
@@ -597,7 +602,8 @@ static err_t sleep_once(lane_client_t *client, int64_t left_ns)
     words_fence_full();
     err_t err = look(client, &meta, &payload);
     if (err == ERR_EMPTY && lane_ended(client) == LANE_REASON_DEAD) {
-        err = err_set(ERR_STATE, "lane: the engine is gone");
+        err = look(client, &meta, &payload); /* what it still said between those two */
+        err = err == ERR_EMPTY ? err_set(ERR_STATE, "lane: the engine is gone") : wait_end(client, err);
     } else if (err == ERR_EMPTY) {
         const struct timespec t = {.tv_nsec = left_ns < LOOK_NS ? left_ns : LOOK_NS};
         syscall(SYS_futex, &client->rsp->bell.word, FUTEX_WAIT, word, &t, NULL, 0);

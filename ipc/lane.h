@@ -136,13 +136,11 @@ void  lane_close(lane_server_t *server, lane_reason_t reason);
  * lane_answer: one message of at most LANE_STRIDE - RING_SLOT_HEAD bytes; ERR_FULL: close (LANE_REASON_RSP_FULL).
  * lane_bell: after the answers of a turn.
  * lane_look: now and then: LANE_REASON_NONE, or why it should be closed: RELEASED (whatever it still wanted is not
- * taken), DAMAGED (its head), DEAD (one recv), MISUSED (it said something on the connection, where its end would hide).
- * lane_waits: is there a request? For one who is about to sleep. */
+ * taken), DAMAGED (its head), DEAD (one recv), MISUSED (it said something on the connection, where its end would hide). */
 err_t         lane_take(lane_server_t *server, void *dst, size_t cap, ring_meta_t *meta);
 err_t         lane_answer(lane_server_t *server, const ring_meta_t *meta, const void *payload);
 void          lane_bell(lane_server_t *server);
 lane_reason_t lane_look(lane_server_t *server);
-bool          lane_waits(const lane_server_t *server);
 
 /* ---- the client's side -------------------------------------------------------------------------------------------- */
 typedef struct lane_client {
@@ -157,7 +155,8 @@ typedef struct lane_client {
 
 /* lane_lease: connect to dir/lane.sock (dir_fd), ask for the client `name`, join. wait_ns: how long at most. Errors:
  * ERR_NOT_FOUND (no such instance, or no client of that name), ERR_EXISTS (leased: the sentence names the pid),
- * ERR_STATE (not yours, engine not running), ERR_UNSUPPORTED (another layout), ERR_IO, ERR_AGAIN (time is up).
+ * ERR_STATE (not yours, engine not running), ERR_UNSUPPORTED (another layout), ERR_IO, ERR_AGAIN (time is up),
+ * ERR_FULL (leased a moment ago: it asked again until the time was up).
  * lane_join: the second half, of descriptors that one has (tests). Takes them over. ERR_STATE (seals are missing, or
  * somebody was in it before), ERR_UNSUPPORTED, ERR_PARSE, ERR_LIMIT.
  * lane_leave: gives it back. Wait for the verdicts before: requests that were not taken by then are dropped.

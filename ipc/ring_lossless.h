@@ -8,10 +8,11 @@
  *          stored first and that of the first one last (release), so the reader sees all of a batch or none of it, and a
  *          writer that dies between leaves nothing behind.
  * Reader   wants n: seq (acquire) == n: it is there and stays there, whole, until the reader takes it: read in place.
- *          ring_take stores taken = n (release); the writer looks at it only when its own copy says that the ring is full.
+ *          lossless_take_n stores taken = n (release); the writer looks at it only when its own copy says that the ring is
+ *          full.
  * New life Each life of a writer has a new ring (a new segment). A new life of the reader joins the same ring again at
  *          the position that it or its journal remembers, with a cursor of its own in its new segment, and the writer is
- *          given that one (ring_lossless_cursor).
+ *          given that one (lossless_writer_cursor).
  * Cursor   the reader says 0, then the position, then the ring's id; the writer believes a position only if the id before
  *          and after it is its ring's.
  * Trust    each side keeps its own counters and bounds-checks what it reads of the other's: a cursor that runs backwards

@@ -48,7 +48,13 @@ err_t role_join(role_ctx_t *ctx)
 static role_news_t take_peer(role_ctx_t *ctx, const role_mail_t *mail, int fd, uint32_t *which)
 {
     segment_t segment;
-    if (mail->role >= ROLE_COUNT || segment_open_fd(fd, getuid(), false, &segment) != ERR_OK) {
+    err_t     err = ERR_OK;
+    if (mail->role >= ROLE_COUNT) {
+        err = err_set(ERR_ARG, "there are %u roles", (unsigned)ROLE_COUNT);
+        close(fd);
+    }
+    err = err ? err : segment_open_fd(fd, getuid(), false, &segment);
+    if (err) {
         log_write(&ctx->log, LOG_WARN, "%s: news of role %u, generation %u, cannot be used: %s",
                   topology_role_name(ctx->role), mail->role, mail->gen, err_msg());
         return ROLE_NEWS_NONE;
@@ -82,7 +88,8 @@ static role_news_t take_file(role_ctx_t *ctx, const role_mail_t *mail, int fd, u
     return ROLE_NEWS_FILE;
 }
 
-role_news_t role_news(role_ctx_t *ctx, uint32_t *which)
+/* One mail; *more: there was one, be it none that can be used. */
+static role_news_t take_mail(role_ctx_t *ctx, uint32_t *which, bool *more)
 {
     role_mail_t mail = {0};
     union {
@@ -93,6 +100,7 @@ role_news_t role_news(role_ctx_t *ctx, uint32_t *which)
     struct msghdr header = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
     const ssize_t n = recvmsg(ctx->ctl_fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    *more           = n >= 0;
     if (n < 0) {
         return ROLE_NEWS_NONE;
     }
@@ -110,6 +118,16 @@ role_news_t role_news(role_ctx_t *ctx, uint32_t *which)
         return ROLE_NEWS_NONE;
     }
     return mail.file == ROLE_FILE_NONE ? take_peer(ctx, &mail, fd, which) : take_file(ctx, &mail, fd, which);
+}
+
+/* What cannot be used, and what is known already, hides nothing that lies behind it. */
+role_news_t role_news(role_ctx_t *ctx, uint32_t *which)
+{
+    role_news_t news = ROLE_NEWS_NONE;
+    for (bool more = true; more && news == ROLE_NEWS_NONE;) {
+        news = take_mail(ctx, which, &more);
+    }
+    return news;
 }
 
 /* ---- stopping ----------------------------------------------------------------------------------------------------- */

@@ -80,8 +80,8 @@ typedef struct role_mail {
 
 typedef enum role_news { ROLE_NEWS_NONE = 0, ROLE_NEWS_PEER, ROLE_NEWS_FILE } role_news_t;
 
-/* role_news: one message of the supervisor, if there is one. PEER: *which is the role; FILE: *which is the index in
- * ctx->files of the new one (places of closed files, fd < 0, are used again). Call once a housekeeping. */
+/* role_news: the next message of the supervisor that can be used, if there is one. PEER: *which is the role; FILE: *which
+ * is the index in ctx->files of the new one (places of closed files, fd < 0, are used again). Call once a housekeeping. */
 role_news_t role_news(role_ctx_t *ctx, uint32_t *which);
 
 /* role_join: own and words_segment are there: find control, counters, cursors, log and words in them. */

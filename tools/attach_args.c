@@ -42,6 +42,11 @@ int attach_begin(const char *command, const attach_args_t *args, attach_t *a)
     if (err == ERR_ARG) {
         return command_error(command, EXIT_USAGE, "%s", err_msg());
     }
+    if (*args->instance == '\0' && err == ERR_NOT_FOUND) {
+        return command_error(command, EXIT_NOT_RUNNING, "%s of user %u %s%s", *list ? "which instance" : "no instance",
+                             (unsigned)args->uid,
+                             *list ? "is meant? Name one with --instance: " : "runs here; `hwal run` starts one", list);
+    }
     return command_error(command, EXIT_NOT_RUNNING, "no instance \"%s\" of user %u runs here (%s); %s%s", instance,
                          (unsigned)args->uid, err_msg(), *list ? "there are: " : "there is none; `hwal run` starts one",
                          list);

@@ -130,7 +130,8 @@ static const setting_t client_settings[] = {
         "who alone may lease it; empty = the instance's own user"),
     SET(config_client_t, orders_per_s, KIND_WHOLE, "100", 1, 1024, 0, "new orders and replaces"),
     SET(config_client_t, messages_per_s, KIND_WHOLE, "250", 1, 1024, 0, "the same, a budget of its own"),
-    WORD(config_client_t, on_close, "cancel", "what becomes of its open orders when the lane ends", "cancel keep"),
+    WORD(config_client_t, on_close, "cancel",
+         "what becomes of its open orders when the lane ends (an orderly stop cancels all)", "cancel keep"),
 };
 static const setting_t account_settings[] = {
     SET(config_account_t, currency, KIND_CURRENCY, NULL, 1, 8, 0, "each at most once"),

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -98,11 +99,16 @@ static err_t held(const door_t *door, uint32_t lane_id, int64_t now_ns, const se
     const door_given_t *given = &door->given[lane_id - 1];
     lane_t              lane  = {0};
     const bool          shown = page && lanes_page_read(page, lane_id, &lane);
-    if (shown && lane.state == LANE_OPEN) {
+    /* Of one that died the engine will hear soon: it looks when the next lease comes. */
+    if (shown && lane.state == LANE_OPEN && (kill((pid_t)lane.pid, 0) == 0 || errno != ESRCH)) {
         return err_set(ERR_EXISTS, "pid %u of uid %u holds it", lane.pid, lane.uid);
     }
     if (given->at_ns && now_ns - given->at_ns < DOOR_WAIT_NS && !(shown && lane.lease >= given->lease)) {
         return err_set(ERR_EXISTS, "it was just given to another");
+    }
+    if (given->at_ns && now_ns - given->at_ns < DOOR_PACE_NS) { /* each is two records of the journal, and lines */
+        return err_set(ERR_FULL, "it was leased %d ms ago, one lease in %d ms",
+                       (int)((now_ns - given->at_ns) / NS_PER_MS), (int)(DOOR_PACE_NS / NS_PER_MS));
     }
     for (uint32_t i = 0; i < DOOR_CALLERS_MAX; i++) {
         if (door->callers[i].lane_id == lane_id) {
@@ -185,12 +191,25 @@ static void hello_take(door_t *door, door_caller_t *c, int64_t now_ns, const seg
 }
 
 /* ---- to the engine, and to the client -------------------------------------------------------------------------------- */
+/* The engine puts together what belongs to one lease, and takes leases in the order of their numbers: mails of one are not
+ * begun before those of every older one are out. */
+static bool mails_may(const door_t *door, const door_caller_t *c)
+{
+    for (uint32_t i = 0; i < DOOR_CALLERS_MAX; i++) {
+        const door_caller_t *other = &door->callers[i];
+        if (other->lane_id != 0 && other->mails < 3 && other->lease < c->lease) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void mails_send(door_t *door, door_caller_t *c)
 {
     static const role_file_kind_t kinds[] = {ROLE_FILE_LANE_CMD, ROLE_FILE_LANE_RSP, ROLE_FILE_LANE_LINK};
     const int                     fds[]   = {c->cmd_fd, c->rsp_fd, c->fd};
     const uint32_t                before  = c->mails;
-    while (c->mails < 3) {
+    while (c->mails < 3 && mails_may(door, c)) {
         const role_mail_t mail = {
             .magic = ROLE_MAIL_MAGIC, .file = kinds[c->mails], .number = c->lease << 8 | c->lane_id};
         if (!mail_send(door->cfg.mail_fd, door->cfg.dir_fd, ROLE_ENGINE, &mail, fds[c->mails])) {

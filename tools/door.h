@@ -6,16 +6,19 @@
  *
  * May it    the name is a client's of the configuration; its uid is the client's user, alone (root is no exception); the
  *           engine is in state RUN; nobody holds the lane: the door keeps no descriptor of a lease, so whether it is held
- *           is what the engine publishes (lanes_page_t), or, until it has, that it was given within DOOR_WAIT_NS.
+ *           is what the engine publishes (lanes_page_t), or, until it has, that it was given within DOOR_WAIT_NS. A holder
+ *           whose process is gone keeps nobody out. One lease of a client in DOOR_PACE_NS: sooner is ERR_FULL, and
+ *           lane_lease asks again.
  * Lease     its number is engine epoch << 40 | milliseconds of CLOCK_MONOTONIC: an engine's life has one epoch and lies
  *           within one boot, so numbers rise whatever becomes of supervisors, and are never used twice.
+ *           The engine gets leases whole and in the order of their numbers, however many are asked for at a time.
  * Slow      a caller has DOOR_WAIT_NS for its hello and the engine as long for its seals. DOOR_CALLERS_MAX callers at a
  *           time; one more takes the place of the oldest that has not said hello: who is silent keeps nobody out.
  * Said      every lease and every refusal, of refusals at most DOOR_SAID_MAX a second and then how many more there were:
  *           nobody fills the log from outside.
  * Errors    of refusals: ERR_NOT_FOUND (no such client), ERR_STATE (not yours, engine not running or gone), ERR_EXISTS
  *           (held; the sentence names the pid), ERR_UNSUPPORTED (another layout), ERR_PARSE (no hello), ERR_AGAIN (too
- *           slow, or the engine was), ERR_LIMIT (place taken, no memory).
+ *           slow, or the engine was), ERR_FULL (too soon), ERR_LIMIT (place taken, no memory).
  * Owner     the supervisor. Cold. One thread. A turn never waits. */
 #pragma once
 
@@ -27,6 +30,7 @@
 #define DOOR_CALLERS_MAX 32u
 #define DOOR_POLL_MAX (1u + DOOR_CALLERS_MAX)
 #define DOOR_WAIT_NS (2 * 1000000000LL)
+#define DOOR_PACE_NS (50 * 1000000LL)
 #define DOOR_SAID_MAX 20u
 
 typedef struct door_cfg {

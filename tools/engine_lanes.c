@@ -151,10 +151,18 @@ static uint32_t take(engine_loop_t *l, engine_lane_t *lane)
     }
 }
 
+/* Is there room for a request and, behind it, for executions, control and the engine's own cancels? */
+static bool spare(engine_loop_t *l)
+{
+    const uint32_t jrn = ENGINE_BATCH_MAX + l->jrn_slots / ENGINE_LANE_SPARE;
+    const uint32_t ord = ENGINE_TO_VENUE_MAX + l->ord_slots / ENGINE_LANE_SPARE;
+    return engine_room(l) && lossless_room(&l->jrn, jrn) >= jrn && lossless_room(&l->ord, ord) >= ord;
+}
+
 static uint32_t requests(engine_loop_t *l, engine_lane_t *lane, int64_t mono_ns)
 {
     uint32_t spent = 0, done = 0;
-    while (spent < ENGINE_LANE_BUDGET && !lane->ends && engine_room(l)) {
+    while (spent < ENGINE_LANE_BUDGET && !lane->ends && spare(l)) {
         if (lane->due_mono_ns - mono_ns > NS_PER_S) {
             l->lanes.held = true;
             break;
@@ -190,7 +198,7 @@ static bool finish(engine_loop_t *l, engine_lane_t *lane)
               lane_reason_str((lane_reason_t)lane->ends), err ? ": " : "", err ? err_msg() : "");
     lanes_page_show(l->lanes.page, &closed);
     lane_close(&lane->server, (lane_reason_t)lane->ends);
-    *lane = (engine_lane_t){0};
+    *lane = (engine_lane_t){.due_mono_ns = lane->due_mono_ns};
     l->lanes.open--;
     counter_add(l->counters, COUNTER_LANES_CLOSED, 1);
     return true;
@@ -313,9 +321,9 @@ void engine_lanes_lease(engine_loop_t *l, uint64_t number, int cmd_fd, int rsp_f
         return;
     }
     engine_lane_t *place = &l->lanes.lanes[lane.lane_id - 1];
-    *place               = (engine_lane_t){0};
-    err_t err            = lane_serve(&place->server, cmd_fd, rsp_fd, link_fd);
-    err                  = err ? err : lease(l, place, &lane);
+    *place    = (engine_lane_t){.due_mono_ns = place->due_mono_ns}; /* a new lease is no new second of flood */
+    err_t err = lane_serve(&place->server, cmd_fd, rsp_fd, link_fd);
+    err       = err ? err : lease(l, place, &lane);
     if (err) {
         log_write(l->log, LOG_ERROR, "lane %s, lease %" PRIu64 " refused: %s", name_of(l, place), lane.lease,
                   err_msg());

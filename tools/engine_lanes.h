@@ -19,7 +19,11 @@
  * Turns      ENGINE_LANE_BUDGET requests of each lane in a turn; a denied check counts ENGINE_LANE_DENIED, for it may
  *            have tried smaller quantities. Every order request costs a record, denied ones too: so that no client can
  *            fill the journal, a lane that sends more than ENGINE_LANE_FLOOD times its messages_per_s for longer than a
- *            second is read no faster than that; the rest waits in its ring, until that is full for it.
+ *            second is read no faster than that, over all of its leases; the rest waits in its ring, until that is full
+ *            for it.
+ * Room       requests are read only while jrn and ord have an ENGINE_LANE_SPAREth of their slots more room than an input
+ *            needs: when journal or adapter stand, that is for executions, control and the engine's own cancels, and no
+ *            client brings the engine to a halt.
  * Ends       are noted at once (nothing more is taken from or told to that lane) and journaled in the next turn that
  *            has room. A client that gives its lane back is heard in that turn. Whether it lives is asked every
  *            ENGINE_LANE_LOOK_NS: one system call for each open lane, and the only one of an engine that spins.
@@ -42,6 +46,7 @@
 #define ENGINE_LANE_BUDGET 32u
 #define ENGINE_LANE_DENIED 8u
 #define ENGINE_LANE_FLOOD 4
+#define ENGINE_LANE_SPARE 8u
 #define ENGINE_LANE_LOOK_NS (100 * NS_PER_MS)
 #define ENGINE_LANE_NAP_NS NS_PER_MS
 

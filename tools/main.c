@@ -28,7 +28,7 @@ static const struct {
     {"doctor", command_doctor, "what this machine gives, and what it withholds"},
     {"journal", command_journal, "print, verify or compare journals"},
     {"config", command_config, "check a configuration file, or show the settings in force"},
-    {"bench", bench_main, "measure: books, risk, the path from captured line to order"},
+    {"bench", bench_main, "measure: books, risk, shared memory, the path from captured line to order"},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 

@@ -238,6 +238,7 @@ static json_t *lane_json(const lanes_page_t *page, uint32_t lane_id)
     json_object_set_new(o, "state", json_string(states[leased ? lane.state : LANE_NONE]));
     json_object_set_new(o, "pid", leased ? table_u64(lane.pid) : json_null());
     json_object_set_new(o, "uid", leased ? table_u64(lane.uid) : json_null());
+    json_object_set_new(o, "strategy_id", leased ? table_u64(lane.strategy_id) : json_null());
     json_object_set_new(o, "requests",
                         table_u64(atomic_load_explicit(&page->requests[lane_id - 1], memory_order_relaxed)));
     json_object_set_new(o, "reason",
@@ -316,9 +317,10 @@ static const column_t ring_columns[] = {
     {"lag", "lag", COLUMN_NUMBER},     {"fill_percent", "fill %", COLUMN_NUMBER}, {"lost", "lost", COLUMN_NUMBER},
 };
 static const column_t lane_columns[] = {
-    {"lane", "lane", COLUMN_TEXT},    {"id", "id", COLUMN_NUMBER},   {"state", "state", COLUMN_TEXT},
-    {"pid", "pid", COLUMN_NUMBER},    {"uid", "uid", COLUMN_NUMBER}, {"requests", "requests", COLUMN_NUMBER},
-    {"reason", "ended", COLUMN_TEXT},
+    {"lane", "lane", COLUMN_TEXT},           {"id", "id", COLUMN_NUMBER},
+    {"state", "state", COLUMN_TEXT},         {"pid", "pid", COLUMN_NUMBER},
+    {"uid", "uid", COLUMN_NUMBER},           {"strategy_id", "strategy", COLUMN_NUMBER},
+    {"requests", "requests", COLUMN_NUMBER}, {"reason", "ended", COLUMN_TEXT},
 };
 #define COLUMNS(list) (list), sizeof(list) / sizeof((list)[0])
 
@@ -352,6 +354,14 @@ static void counters_text(FILE *to, const json_t *roles)
     }
 }
 
+void view_lanes_text(FILE *to, const json_t *view, bool colour)
+{
+    if (json_array_size(json_object_get(view, "lanes"))) {
+        table_title(to, "Lanes", colour);
+        table_text(to, COLUMNS(lane_columns), json_object_get(view, "lanes"), colour);
+    }
+}
+
 void view_status_text(FILE *to, const json_t *view, bool colour)
 {
     static const char *const first[]   = {"epoch", "session", "durability", "uptime_ms", "shm_bytes"};
@@ -375,10 +385,7 @@ void view_status_text(FILE *to, const json_t *view, bool colour)
     table_text(to, COLUMNS(ring_columns), json_object_get(view, "rings"), colour);
     table_title(to, "Journal", colour);
     line_of(to, " ", json_object_get(view, "journal"), journal, sizeof journal / sizeof journal[0]);
-    if (json_array_size(json_object_get(view, "lanes"))) {
-        table_title(to, "Lanes", colour);
-        table_text(to, COLUMNS(lane_columns), json_object_get(view, "lanes"), colour);
-    }
+    view_lanes_text(to, view, colour);
     table_title(to, "Counters", colour);
     counters_text(to, json_object_get(view, "roles"));
 }
@@ -386,10 +393,9 @@ void view_status_text(FILE *to, const json_t *view, bool colour)
 static int usage(FILE *to)
 {
     fputs("usage: hwal status [OPTIONS]\n\n"
-          "State of an instance, its roles, rings, journal, lanes and kill words. Exit 0 it lives, 3 there is none, 4 "
-          "its "
-          "engine\n"
-          "is silent (what it left is printed all the same).\n" ATTACH_HELP "  --csv             the roles as CSV\n\n"
+          "State of an instance, its roles, rings, journal, lanes and kill words. Exit 0 it lives, 3 there is none, 4\n"
+          "its engine is silent (what it left is printed all the same).\n" ATTACH_HELP
+          "  --csv             the roles as CSV\n\n"
           "examples:\n"
           "  hwal status\n"
           "  hwal status --instance demo --json | jq -r '.roles[] | [.role, .pid, .state] | @tsv'\n"

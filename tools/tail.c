@@ -227,24 +227,20 @@ static void flush_kept(tail_t *t)
     fflush(t->out);
 }
 
-/* again: a role started anew: its new ring from the beginning, the others where we were. */
+/* again: a role started anew: its new ring from the beginning, the others where we were. Names of segments may come
+ * again (`hwal run --new`), ids of rings do not. */
 static bool again(tail_t *t)
 {
-    uint64_t next[ROLE_COUNT] = {0};
-    char     file[ROLE_COUNT][sizeof t->a.file[0]];
-    memcpy(file, t->a.file, sizeof file);
-    if (!attach_again(&t->a)) {
+    uint64_t next[ROLE_COUNT] = {0}, id[ROLE_COUNT] = {0};
+    for (uint32_t i = 0; i < t->reader_count; i++) {
+        next[t->writer[i]] = t->reader[i].next;
+        id[t->writer[i]]   = t->reader[i].ring->head.id;
+    }
+    if (!attach_again(&t->a) || join(t, RING_OLDEST) != ERR_OK) {
         return false;
     }
     for (uint32_t i = 0; i < t->reader_count; i++) {
-        const role_t w = t->writer[i];
-        next[w]        = strcmp(file[w], t->a.file[w]) == 0 ? t->reader[i].next : 0;
-    }
-    if (join(t, RING_OLDEST) != ERR_OK) {
-        return false;
-    }
-    for (uint32_t i = 0; i < t->reader_count; i++) {
-        if (next[t->writer[i]] != 0) {
+        if (id[t->writer[i]] == t->reader[i].ring->head.id) {
             ring_reader_seek(&t->reader[i], next[t->writer[i]]);
         }
     }

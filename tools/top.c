@@ -172,6 +172,7 @@ static void overview_text(FILE *to, const json_t *view, bool colour)
     }
     table_title(to, "Roles", colour);
     table_text(to, COLUMNS(brief_columns), json_object_get(view, "roles"), colour);
+    view_lanes_text(to, view, colour);
     table_title(to, "Accounts", colour);
     table_text(to, COLUMNS(money_columns), json_object_get(view, "accounts"), colour);
     table_title(to, "Books", colour);

@@ -13,7 +13,7 @@
 json_t *view_head(const attach_t *a);
 
 /* view_status: "state": the engine's, or STARTING, DEGRADED when another role is missing; "roles", "rings", "journal",
- * "kill". */
+ * "lanes", "kill". */
 json_t *view_status(attach_t *a);
 
 /* view_books: symbols NULL = all; levels: of each side at most. */
@@ -37,6 +37,7 @@ bool view_open(uint8_t ord_status);
 
 /* as text; all of them print no head of the instance */
 void view_status_text(FILE *to, const json_t *view, bool colour);
+void view_lanes_text(FILE *to, const json_t *view, bool colour); /* of view_status; nothing where there are none */
 void view_books_text(FILE *to, const json_t *view, bool colour);
 void view_orders_text(FILE *to, const json_t *view, bool colour);
 void view_positions_text(FILE *to, const json_t *view, bool colour);

@@ -568,7 +568,8 @@ typedef enum lane_reason {
 
 enum { LANE_RIGHT_CHECK = 1, LANE_RIGHT_ORDER = 2 }; /* ask risk; send, change and cancel its own orders */
 
-typedef enum lane_policy { LANE_CANCEL = 0, LANE_KEEP = 1 } lane_policy_t; /* what becomes of its orders at the close */
+/* what becomes of its orders at the close; an orderly stop of the engine cancels everybody's */
+typedef enum lane_policy { LANE_CANCEL = 0, LANE_KEEP = 1 } lane_policy_t;
 
 typedef struct lane {
     uint64_t lease;     /* one number for each lease, rising, never used twice in an instance's journal       */

@@ -3,7 +3,7 @@
  *     cc book.c -o book $(pkg-config --cflags --libs hwal) && ./book BTCUSDT [--once] [--instance NAME]
  *
  * The engine publishes the best 20 levels of each side as a record: one copy of it is one consistent book, whatever
- * happens meanwhile. Exit 0, 1 (no such thing, said on stderr), 4 (the engine is silent: an old book is not printed). */
+ * happens meanwhile. Exit 0, 1 (no such thing, said on stderr), 2 (usage), 4 (the engine is silent: an old book is not printed). */
 #include <hwal/hwal.h>
 
 #include <stdio.h>

@@ -7,7 +7,7 @@
  *
  * The engine judges every order by all its limits, whatever this program believes. When this program ends or dies, the
  * lane is closed and the engine cancels its orders by itself (on_close: cancel in the configuration).
- * Exit 0: all orders ended; 1: something failed, said on stderr. */
+ * Exit 0: all orders ended; 1: something failed, said on stderr; 2: usage. */
 #include <hwal/hwal.h>
 
 #include <inttypes.h>
@@ -27,7 +27,7 @@ typedef struct desk {
     uint64_t          working; /* ClOrdID of the one order, 0 = none */
     int64_t           px, qty, filled;
     int               cancelling;
-    int64_t           sent;
+    int64_t           sent, look_at;
     unsigned          denied, cancelled, fills, checks;
 } desk_t;
 
@@ -51,12 +51,17 @@ static uint32_t account_for(desk_t *d)
     return 0;
 }
 
-/* Has the market moved since we last looked? All news are taken; a gap is news too: the record is always current. */
+/* Has the market moved since we last looked? All news are taken; a gap is news too: the record is always current. The
+ * adapter may have begun anew, with its ring in new memory: look once a second. */
 static int market_moved(desk_t *d)
 {
     hwal_message_t m;
     hwal_err_t     err;
     int            moved = 0;
+    if (now_ns() >= d->look_at) {
+        hwal_again(d->h);
+        d->look_at = now_ns() + 1000 * MS;
+    }
     while ((err = hwal_next(d->md, &m)) != HWAL_EMPTY) {
         moved = 1;
     }
@@ -242,7 +247,7 @@ int main(int argc, char **argv)
     }
     if (!symbol || !good) {
         fprintf(stderr, "usage: strategy SYMBOL [--orders N] [--rest-ms MS] [--instance NAME]\n");
-        return 1;
+        return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0); /* lines, also into a file */
     const int begun = begin(&d, symbol, instance);

@@ -14,6 +14,12 @@ import re
 import sys
 import time
 
+try:
+    import flatbuffers  # noqa: F401  what flatc generates needs it
+except ImportError:
+    sys.exit(f"tail.py: {sys.executable} has no module flatbuffers: apt-get install python3-flatbuffers, then "
+             "/usr/bin/python3 tail.py")
+
 OK, EMPTY, GAP, RESTART = 0, 1, 2, 3
 VOID, TEXT, U32, U64 = c.c_void_p, c.c_char_p, c.c_uint32, c.c_uint64
 
@@ -64,6 +70,8 @@ def decode(type_name, raw):
 
 def main():
     ring, count, instance = (sys.argv[1:] + [None] * 3)[:3]
+    if count and not count.isdecimal():
+        sys.exit(f'tail.py: "{count}" is not a number')
     left = int(count) if count else -1
     sys.path.insert(0, ".")  # where flatc put the package hwal
     engine = lib.hwal_attach(instance.encode() if instance else None, None)

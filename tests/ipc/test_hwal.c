@@ -471,9 +471,13 @@ static void test_a_role_that_begins_anew_is_told_once(void **state)
     put_book(1, 100);
     assert_int_equal(hwal_record(h, HWAL_BOOKS, 0, &m), HWAL_OK);
     assert_int_equal(hwal_again(h), 0);
+    memset(records_begin(&books, 1), 0xff, 64);
+    records_end(&books, 1, &(ring_meta_t){.len = 64, .type = MSG_BOOK_UPDATE});
+    assert_int_equal(hwal_record(h, HWAL_BOOKS, 1, &m), HWAL_DAMAGED);
     make_engine();
     say(77);
     assert_int_equal(hwal_again(h), 1);
+    assert_int_equal(hwal_damaged(h), 1); /* what could not be believed so far, in all of its lives */
     assert_int_equal(hwal_next(of, &m), HWAL_RESTART);
     assert_int_equal(m.lost_from, 4);
     assert_int_equal(m.lost_to, 5);
@@ -718,6 +722,21 @@ static bool taken(door_t *d, msg_type_t type, void *body)
     return true;
 }
 
+/* What the engine does between a look at the lane and one at its connection (recv): its last answer, and the end. */
+static door_t *between;
+
+ssize_t recv(int fd, void *buf, size_t n,
+             int flags) /* of the C library: the library under test is linked to this one */
+{
+    door_t *d = between;
+    between   = NULL;
+    if (d) {
+        answer_verdict(d, 1);
+        lane_close(&d->server, LANE_REASON_STOP);
+    }
+    return recvfrom(fd, buf, n, flags, NULL, NULL);
+}
+
 /* ---- lanes ------------------------------------------------------------------------------------------------------------- */
 static void test_lane_fills_requests_in(void **state)
 {
@@ -886,6 +905,27 @@ static void test_lane_end_comes_after_the_last_answer(void **state)
     hwal_detach(h);
 }
 
+static void test_lane_wait_says_closed_when_all_was_read(void **state)
+{
+    (void)state;
+    door_t         d;
+    hwal_message_t m;
+    hwal_t        *h    = attached();
+    hwal_lane_t   *lane = leased(h, &d);
+    between             = &d;
+    assert_int_equal(hwal_lane_wait(lane, 0, 0), HWAL_OK);
+    assert_null(between);
+    assert_int_equal(hwal_lane_next(lane, &m), HWAL_OK);
+    assert_int_equal(m.type, MSG_VERDICT);
+    assert_int_equal(hwal_lane_wait(lane, 0, 0), HWAL_OK);
+    assert_int_equal(hwal_lane_next(lane, &m), HWAL_OK);
+    assert_int_equal(m.type, MSG_LANE);
+    assert_int_equal(hwal_lane_wait(lane, 0, 0), HWAL_CLOSED);
+    hwal_lane_close(lane);
+    door_close(&d);
+    hwal_detach(h);
+}
+
 static void test_an_engine_that_dies_without_a_word_is_found_out(void **state)
 {
     (void)state;
@@ -940,6 +980,140 @@ static void test_lane_refusals_keep_their_sentence(void **state)
     hwal_detach(h);
 }
 
+/* ---- damage anywhere -------------------------------------------------------------------------------------------------- */
+/* Every function that looks, on whatever is there: each ends, and what is handed out lies where it says. */
+static uint64_t walked; /* sum of what was handed out: all of it was touched */
+
+static void walk_message(const hwal_message_t *m)
+{
+    static char text[1 << 16];
+    size_t      len = 0;
+    for (uint32_t i = 0; i < m->body_len && m->body; i++) {
+        walked += ((const uint8_t *)m->body)[i];
+    }
+    walked += m->text ? strlen(m->text) : 0;
+    if (m->type == MSG_BOOK_UPDATE && m->body) {
+        const book_update_t *book = m->body;
+        assert_true((uint32_t)book->bid_count + book->ask_count <= m->tail_count);
+        for (uint32_t i = 0; i < m->tail_count; i++) {
+            walked += (uint64_t)((const level_t *)m->tail)[i].qty;
+        }
+    }
+    const hwal_err_t err = hwal_json(m, text, sizeof text, &len);
+    assert_true(err != HWAL_OK || strlen(text) == len);
+}
+
+static void walk(hwal_t *h)
+{
+    hwal_role_t       role;
+    hwal_ring_t       ring;
+    hwal_counter_t    counter;
+    hwal_histogram_t  latency;
+    hwal_message_t    m;
+    hwal_instrument_t ins;
+    const uint32_t    at[] = {0, 500000, 1000000};
+    uint64_t          values[3];
+    uint32_t          i = 0;
+    for (; i < 100 && hwal_role(h, i, &role) == HWAL_OK; i++) {
+        walked += strlen(role.name) + strlen(role.state);
+    }
+    for (i = 0; i < 100 && hwal_ring(h, i, &ring) == HWAL_OK; i++) {
+        hwal_sub_t *sub = hwal_subscribe(h, ring.name, NULL);
+        hwal_err_t  err = HWAL_OK;
+        for (uint32_t n = 0; sub && n < 300 && err != HWAL_EMPTY; n++) {
+            err = hwal_next(sub, &m);
+            if (err == HWAL_OK) {
+                walk_message(&m);
+            }
+        }
+        hwal_unsubscribe(sub);
+    }
+    for (i = 0; i < COUNTER_COUNT + 2; i++) {
+        if (hwal_counter(h, "engine", i, &counter) == HWAL_OK) {
+            walked += strlen(counter.name) + strlen(counter.unit) + strlen(counter.help) + counter.value;
+        }
+    }
+    for (i = 0; i < 100 && hwal_histogram(h, i, at, values, 3, &latency) == HWAL_OK; i++) {
+        walked += values[0] + values[1] + values[2] + strlen(latency.name) + strlen(latency.unit);
+    }
+    for (uint32_t kind = 0; kind <= HWAL_KINDS; kind++) {
+        const uint32_t count = hwal_record_count(h, kind);
+        for (i = 0; i < count && i < 300; i++) {
+            if (hwal_record(h, kind, i, &m) == HWAL_OK) {
+                walk_message(&m);
+            }
+        }
+    }
+    hwal_instrument(h, 1, &ins);
+    hwal_symbol(h, "ETH-USDT", &ins);
+    walked += (uint64_t)hwal_stale(h) + hwal_damaged(h) + (uint64_t)hwal_again(h);
+}
+
+/* Bytes of a segment, before attaching or while attached; most of them where something is: in the heads of its objects. */
+static void damage(uint64_t *rng, segment_t *s)
+{
+    const segment_object_t *objects = s->head->objects;
+    for (uint64_t n = 1 + seeded_next(rng) % 24; n > 0; n--) {
+        const segment_object_t *o     = &objects[seeded_next(rng) % SEGMENT_OBJECTS_MAX];
+        const bool              there = o->bytes != 0 && o->bytes <= s->bytes && o->offset <= s->bytes - o->bytes;
+        const uint64_t          span  = there && seeded_next(rng) % 4 ? 512 : s->bytes;
+        const uint64_t at = (there ? o->offset : 0) + seeded_next(rng) % (there && o->bytes < span ? o->bytes : span);
+        if (at < s->bytes) {
+            uint8_t *byte = (uint8_t *)s->head + at;
+            *byte         = (uint8_t)(seeded_next(rng) % 3 ? *byte ^ 1u << seeded_next(rng) % 8 : seeded_next(rng));
+        }
+    }
+}
+
+static void test_damage_anywhere_is_survived(void **state)
+{
+    (void)state;
+    static uint8_t     *saved[ROLE_COUNT];
+    static const role_t roles[] = {ROLE_SUPERVISOR, ROLE_ENGINE, ROLE_SIM};
+    uint64_t            rng     = seeded_seed("damage");
+    const uint64_t      rounds  = seeded_rounds(getenv("HWAL_QUICK") ? 60 : 400, 20000);
+    size_t              bytes;
+    uint64_t            attaches = 0;
+    put_book(1, 100);
+    for (uint64_t n = 1; n <= 40; n++) {
+        say(n);
+    }
+    histogram_t *histogram = object_of(ROLE_ENGINE, "event", SEGMENT_HISTOGRAM, &bytes);
+    histogram_record(histogram, 77, 1);
+    for (uint32_t i = 0; i < 3; i++) {
+        const segment_t *s = &seg[roles[i]];
+        saved[roles[i]]    = malloc(s->bytes);
+        memcpy(saved[roles[i]], s->head, s->bytes);
+    }
+    for (uint64_t round = 0; round < rounds; round++) {
+        segment_t *s     = &seg[roles[seeded_next(&rng) % 4 ? 1 : seeded_next(&rng) % 3]];
+        const bool early = seeded_next(&rng) % 2;
+        if (early) {
+            damage(&rng, s);
+        }
+        hwal_t *h = hwal_attach(INSTANCE, NULL);
+        if (h) {
+            attaches++;
+            if (!early) {
+                damage(&rng, s);
+            }
+            walk(h);
+            hwal_detach(h);
+        }
+        memcpy(s->head,
+               saved[s->head == seg[ROLE_ENGINE].head ? ROLE_ENGINE
+                     : s->head == seg[ROLE_SIM].head  ? ROLE_SIM
+                                                      : ROLE_SUPERVISOR],
+               s->bytes);
+    }
+    print_message("%llu of %llu damaged instances were attached\n", (unsigned long long)attaches,
+                  (unsigned long long)rounds);
+    assert_true(attaches > rounds / 2 && walked > 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        free(saved[roles[i]]);
+    }
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -959,8 +1133,10 @@ int main(void)
         T(test_lane_check_keeps_what_else_comes),
         T(test_lane_keeps_as_many_as_it_can_hold),
         T(test_lane_end_comes_after_the_last_answer),
+        T(test_lane_wait_says_closed_when_all_was_read),
         T(test_an_engine_that_dies_without_a_word_is_found_out),
         T(test_lane_refusals_keep_their_sentence),
+        T(test_damage_anywhere_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

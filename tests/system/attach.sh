@@ -39,6 +39,8 @@ done
 check "top --once --json" exits 0 "$HWAL" top --instance $N --once --json
 check "top by its schema" fits $S/top.schema.json
 check "top has live books" json "all(b['bid_px'] and b['ask_px'] for b in d['overview']['books']) and len(d['overview']['books']) == 8"
+check "top as text" exits 0 "$HWAL" top --instance $N --once --screen overview
+check "top shows lanes" says '^  desk +1 NONE'
 check "top --once" exits 0 "$HWAL" top --instance $N --once
 check "all four screens" says "---- positions ----"
 check "tail -n 20 --json" exits 0 "$HWAL" tail --instance $N -n 20 --json

@@ -38,4 +38,8 @@ check "list" exits 0 "$HWAL" bench --list
 check "list names parts" says '--only roundtrip'
 check "unknown suite" exits 2 "$HWAL" bench nonsense
 check "unknown part" exits 2 "$HWAL" bench --only nonsense ipc
+check "a part of another suite" exits 2 "$HWAL" bench --only small book
+check "in words" says "suite here is 'book'"
+check "a part alone" exits 0 "$HWAL" bench --only small --samples 2000 --json
+check "is a part of ipc, and all there is" test "$(grep -c '"suite":"ipc"' "$T/out")" = "$(wc -l <"$T/out")"
 done_

@@ -393,7 +393,7 @@ def P8_live():
     try:
         i.run()
         i.up()
-        time.sleep(1)
+        wait_for("orders leave", 20, lambda: counters(i, "engine").get("orders", 0) > 10)
         until = time.monotonic() + seconds
         while time.monotonic() < until and i.supervisor.poll() is None:
             areas = []

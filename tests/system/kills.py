@@ -68,6 +68,7 @@ try:
 
     # the journal itself: each order left once, each execution was booked once, and nothing was refused as repeated
     sent, executions, repeated, rejected = collections.Counter(), collections.Counter(), 0, 0
+    resting, unsaid = set(), set()
     for r in i.journal("--type", "ORDER_REQUEST"):
         if r["head"]["kind"] == "OUTPUT" and r["msg"]["body"]["action"] == "NEW":
             sent[r["msg"]["body"]["cl_ord_id"]] += 1
@@ -75,6 +76,10 @@ try:
         body, kind = r["msg"]["body"], r["head"]["kind"]
         if kind == "OUTPUT" and body["exec_type"] == "TRADE":
             executions[(body["instrument_id"], body["exec_id_hi"], body["exec_id_lo"], body["cl_ord_id"])] += 1
+        if kind == "INPUT" and body["exec_type"] == "NEW":
+            resting.add(body["cl_ord_id"])
+        if kind == "INPUT" and body["exec_type"] == "UNSENT" and body["cl_ord_id"] in resting:
+            unsaid.add(body["cl_ord_id"])
         if kind == "INPUT" and body["exec_type"] == "REJECTED":
             rejected += 1
             repeated += body["reject_code"] == 6
@@ -82,6 +87,7 @@ try:
     check("no ClOrdID twice", max(sent.values(), default=0) == 1)
     check("no execution booked twice", max(executions.values(), default=0) == 1)
     check("the venue saw no order twice", repeated == 0, f"{repeated}")
+    check("no order that the venue took is told as never sent", not unsaid, f"{len(unsaid)}: {sorted(unsaid)[:5]}")
     print(f"{sum(restarts.values())} kills {dict(restarts)}, slowest return "
           f"{ {k: round(v, 2) for k, v in slowest.items()} } s, {len(sent)} orders, {len(executions)} executions, {rejected} rejected")
 finally:

@@ -225,13 +225,13 @@ def leases(i):
     return desk
 
 
-def trades(i, desk):
+def trades(i, desk, strategies):
     rests = desk.order()
     check("it rests", desk.hear(5, lambda: desk.has(rests, "0")), f"{desk.verdicts} {desk.reports}")
     cancel = desk.order(action=CANCEL, orig=rests)
     check("and is cancelled", desk.hear(5, lambda: desk.has(rests, "4")), f"{desk.verdicts[-2:]} {desk.reports[-3:]}")
     # the sample strategies of this account quote on both sides: stop them, or risk keeps us from trading with ourselves
-    for s in range(1, desk.me.strategy_id):
+    for s in strategies:
         i.hwal("kill", "--instance", i.name, "strategy", str(s), "--yes", ok=None)
     time.sleep(1)
     fills = [desk.order(level=0, side=SELL if n % 2 else BUY, n=n, tif=GTC) for n in range(4)]
@@ -296,16 +296,21 @@ def kills_of_roles(i):
 
 
 lib = load()
-i = Instance(f"lanes{os.getpid()}")
+# without the market maker: at the demonstration's rate it uses up what the account may send in a second (271)
+i = Instance(f"lanes{os.getpid()}", args=("--strategy", "sma_cross"))
 config_of(i)
 try:
     i.run()
     i.up()
     wait_for("books are there", 10, lambda: len(i.view("books").get("books", [])) > 0)
     time.sleep(1)
-    trades(i, leases(i))
+    desk = leases(i)
+    strategies = range(1, desk.me.strategy_id)
+    trades(i, desk, strategies)
     kills_of_clients(i)
     quiz = kills_of_roles(i)
+    for s in strategies:  # set words would outlive the instance
+        i.hwal("kill", "--instance", i.name, "strategy", str(s), "--clear", "--yes")
     check("it stops", i.stop() == 0, i.log_tail())
     check("and says so", REASONS[lib.hwal_lane_reason(quiz.lane)] == "STOP", str(lib.hwal_lane_reason(quiz.lane)))
     quiz.close()

@@ -115,7 +115,8 @@ assert said == ended and denied == sum(verdicts[i] != "ACCEPTED" for i in orders
 PY
 check "each order had its verdict, and an end" test $? = 0
 "$HWAL" orders --instance $N --json >"$T/out" 2>/dev/null
-lane_strategy=$("$HWAL" status --instance $N --json | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d.get("lanes", [{}])[0].get("strategy_id", 0))' 2>/dev/null || echo 0)
+lane_strategy=$("$HWAL" status --instance $N --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["lanes"][0]["strategy_id"])')
+check "status names the strategy of its orders" test "${lane_strategy:-0}" -gt 0
 check "none of its orders is open" json "[o for o in d['orders'] if o['strategy_id'] == ${lane_strategy:-0}] == []"
 "$T/strategy" "$symbol" --orders 1000 --rest-ms 5000 --instance $N >"$T/first" 2>&1 &
 first=$!
@@ -170,13 +171,27 @@ print(len(both), "messages,", len({c[s][0] for s in both}), "types")
 PY
 fi
 
+# ---- the adapter dies under it ------------------------------------------------------------------------------------------
+kill_role() { kill -KILL "$("$HWAL" status --instance $N --json | python3 -c 'import json,sys; print([r["pid"] for r in json.load(sys.stdin)["roles"] if r["role"] == sys.argv[1]][0])' "$1")"; }
+"$T/strategy" "$symbol" --orders 1000 --rest-ms 100 --instance $N >"$T/first" 2>&1 &
+first=$!
+for _ in $(seq 50); do grep -qE '^(buy|sell)' "$T/first" && break; nap 0.1; done
+kill_role sim
+nap 1.5
+before=$(grep -cE '^(buy|sell)' "$T/first")
+for _ in $(seq 100); do [ "$(grep -cE '^(buy|sell)' "$T/first")" -ge $((before + 3)) ] && break; nap 0.1; done
+check "the strategy goes on with the new one" test "$(grep -cE '^(buy|sell)' "$T/first")" -ge $((before + 3))
+kill -KILL $first
+wait $first 2>/dev/null
+check "the lane is free again" leased
+
 # ---- the engine dies under them ------------------------------------------------------------------------------------------
 "$T/tail" ev 1000000 $N >"$T/follow" 2>&1 &
 follow=$!
 "$T/strategy" "$symbol" --orders 1000 --rest-ms 1000 --instance $N >"$T/first" 2>&1 &
 first=$!
 for _ in $(seq 50); do grep -qE '^(buy|sell)' "$T/first" && break; nap 0.1; done
-kill -KILL "$("$HWAL" status --instance $N --json | python3 -c 'import json,sys; print([r["pid"] for r in json.load(sys.stdin)["roles"] if r["role"] == "engine"][0])')"
+kill_role engine
 wait $first
 check "the strategy ends by itself" test $? = 1
 cp "$T/first" "$T/out"
@@ -199,9 +214,36 @@ for line in lines[:at]:
 PY
 check "the new engine gives the lane again" leased
 
+# ---- stopped and begun again under them: with the journal, and with a new one, in which all names come again ------------
+for how in --resume --new --new; do
+    "$T/tail" ev 1000000 $N >"$T/follow" 2>&1 &
+    follow=$!
+    "$HWAL" tail --follow --instance $N >"$T/follow2" 2>&1 &
+    follow2=$!
+    for _ in $(seq 50); do [ -s "$T/follow" ] && [ -s "$T/follow2" ] && break; nap 0.1; done
+    stop
+    "$HWAL" segments gc --instance $N >/dev/null 2>&1 # as if no role had been killed: the directory goes, too
+    "$HWAL" run --instance $N --config configs/demo.yaml $how --forever --quiet >>"$T/run" 2>&1 &
+    run_pid=$!
+    at2=$(wc -l <"$T/follow2")
+    for _ in $(seq 100); do grep -A1 '^RESTART: lost' "$T/follow" | grep -q '^1 ' && break; nap 0.1; done
+    check "$how: tail goes on" grep -q '^RESTART: lost' "$T/follow"
+    for _ in $(seq 50); do [ "$(tail -n +$((at2 + 1)) "$T/follow2" | grep -cE '^ +1 ')" -ge 1 ] && break; nap 0.1; done
+    check "$how: hwal tail too, from the first message" test "$(tail -n +$((at2 + 1)) "$T/follow2" | grep -cE '^ +1 ')" -ge 1
+    kill $follow $follow2
+    wait $follow $follow2 2>/dev/null
+done
+
 stop
 "$HWAL" segments gc --instance $N --all >/dev/null 2>&1 # the killed engine's memory is evidence, and could be attached
 check "after an orderly stop nobody is there" exits 1 "$T/tail" ev 1 $N
+export HWAL_SHM=$T/shm
+mkdir "$HWAL_SHM"
+check "nobody at all" exits 1 "$T/tail" ev 1
+check "and none was named" says "tail: no instance of user $(id -u) runs here"
+check "by the command" exits 3 "$HWAL" status
+check "which says how to begin" says 'runs here; `hwal run` starts one'
+unset HWAL_SHM
 check "make uninstall" exits 0 make -s uninstall B="$BUILD" PREFIX="$P"
 check "nothing is left" test -z "$(find "$P" -type f -o -type l)"
 done_

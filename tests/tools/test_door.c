@@ -366,6 +366,40 @@ static void test_one_lease_a_client(void **unused)
     lane_leave(&other.lane);
 }
 
+/* Who gives it back and asks at once waits a little; who leases again and again fills no journal. */
+static void test_a_client_is_paced(void **unused)
+{
+    (void)unused;
+    client_t      c;
+    const int64_t began = now_ns();
+    for (int i = 0; i < 6; i++) {
+        leased(&c, "desk");
+        lane_leave(&c.lane);
+        engine_closes(1, LANE_REASON_RELEASED);
+    }
+    assert_true(now_ns() - began >= 5 * DOOR_PACE_NS);
+}
+
+/* The engine has not yet noticed that its holder is gone. */
+static void test_a_dead_holder_keeps_nobody_out(void **unused)
+{
+    (void)unused;
+    const pid_t gone = fork();
+    if (gone == 0) {
+        _exit(0);
+    }
+    waitpid(gone, NULL, 0);
+    client_t first, second;
+    leased(&first, "desk");
+    lane_t shown = engine.lanes[0].lane;
+    shown.pid    = (uint32_t)gone;
+    lanes_page_show(engine.page, &shown);
+    lane_leave(&first.lane);
+    lane_close(&engine.lanes[0], LANE_REASON_DEAD); /* as it does when the next lease comes */
+    leased(&second, "desk");
+    lane_leave(&second.lane);
+}
+
 static void test_numbers_rise_over_a_new_door(void **unused)
 {
     (void)unused;
@@ -606,6 +640,50 @@ static void test_mails_wait_until_they_can_go(void **unused)
     lane_leave(&c.lane);
 }
 
+/* desk's connection finds no room behind its two files; quant, younger and in a place before desk's, is let in meanwhile. */
+static void test_mails_of_two_leases_do_not_mix(void **unused)
+{
+    (void)unused;
+    client_t           desk, quant;
+    char               byte    = 0;
+    int                fillers = 0, silent = raw();
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    snprintf(at.sun_path, sizeof at.sun_path, "/proc/self/fd/%d/engine.ctl", dir_fd);
+    door_turn(&door, now_ns(), &engine.seg);
+    assert_int_equal(door.callers[0].lane_id, 0);
+    while (sendto(mail_fd, &byte, 1, MSG_DONTWAIT, (const struct sockaddr *)&at, sizeof at) == 1) {
+        fillers++;
+    }
+    for (int i = 0; i < 2; i++) { /* room for two */
+        assert_int_equal(recv(engine.ctx.ctl_fd, &byte, 1, MSG_DONTWAIT), 1);
+    }
+    client_asks(&desk, "desk");
+    while (door.callers[1].mails != 2) {
+        door_turn(&door, now_ns(), &engine.seg);
+        nap();
+    }
+    close(silent);
+    while (door.callers[0].fd >= 0) {
+        door_turn(&door, now_ns(), &engine.seg);
+    }
+    client_asks(&quant, "quant");
+    while (door.callers[0].lane_id != 2) {
+        door_turn(&door, now_ns(), &engine.seg);
+        nap();
+    }
+    assert_int_equal(door.callers[1].mails, 2);
+    for (int i = 2; i < fillers; i++) {
+        assert_int_equal(recv(engine.ctx.ctl_fd, &byte, 1, MSG_DONTWAIT), 1);
+    }
+    client_ends(&desk);
+    client_ends(&quant);
+    assert_int_equal(desk.err, ERR_OK);
+    assert_int_equal(quant.err, ERR_OK);
+    assert_true(identity(&desk).lease < identity(&quant).lease);
+    lane_leave(&desk.lane);
+    lane_leave(&quant.lane);
+}
+
 static void test_a_flood_keeps_nobody_out(void **unused)
 {
     (void)unused;
@@ -749,6 +827,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_lease_works),
         TEST(one_lease_a_client),
+        TEST(a_client_is_paced),
+        TEST(a_dead_holder_keeps_nobody_out),
         TEST(numbers_rise_over_a_new_door),
         TEST(numbers_rise_within_a_millisecond),
         TEST(what_was_just_given_is_not_given_again),
@@ -758,6 +838,7 @@ int main(void)
         TEST(hellos_that_are_none),
         TEST(silence_has_an_end),
         TEST(mails_wait_until_they_can_go),
+        TEST(mails_of_two_leases_do_not_mix),
         TEST(a_flood_keeps_nobody_out),
         TEST(no_descriptor_left),
         TEST(another_users_client),

@@ -2,11 +2,12 @@
  *
  * Checked   every order request has one verdict, in order, told after it was journaled; orders fill, and reports reach
  *           the lane whose strategy they name; the journal with them verifies equal; questions to risk leave neither a
- *           record nor a trace in the state; rights, identities, quotas, flipped bytes; whatever ends a lane ends that lane alone, is
- *           journaled and shown; the orders of a killed client go or stay by its policy, and nobody else's; a death of
- *           the engine at each step of a lane's request; a client that sends all the time takes neither market data's
- *           turn nor another lane's; three mails make a lease, and no descriptor is left of one that was refused; a
- *           sleeping engine hears every request; not one allocation. */
+ *           record nor a trace in the state; rights, identities, quotas, flipped bytes; whatever ends a lane ends that
+ *           lane alone, is journaled and shown; the orders of a killed client go or stay by its policy, and nobody
+ *           else's; a death of the engine at each step of a lane's request; a client that sends all the time takes
+ *           neither market data's turn nor another lane's, and brings the engine to no halt when journal or venue
+ *           stand; three mails make a lease, and no descriptor is left of one that was refused; a sleeping engine hears
+ *           every request; not one allocation. */
 #include <dirent.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -844,8 +845,99 @@ static void test_a_client_that_sends_all_the_time_takes_nobodys_turn(void **stat
     house_turn(h);
     client_hear(&keeper);
     assert_int_equal(keeper.answers - before, ENGINE_LANE_BUDGET / ENGINE_LANE_DENIED);
+    /* nor by giving its lane back and leasing it again: that gives it no other second */
+    const int64_t since = role_mono_ns();
+    lane_leave(&desk.lane);
+    house_turn(h);
+    client_lease(h, HOUSE_DESK, &desk);
+    order_req_t req = client_new(h, &desk, SIDE_BUY, 12);
+    req.qty         = 0;
+    for (uint32_t i = 0; i < 200; i++) {
+        req.cl_ord_id = cl_ord_id_make(desk.id.epoch, desk.id.strategy_id, ++desk.seq);
+        assert_int_equal(client_request(&desk, &req), ERR_OK);
+    }
+    for (uint32_t i = 0; i < 10; i++) {
+        house_turn(h);
+        client_hear(&desk);
+    }
+    assert_true(desk.verdicts <= 2 + (uint64_t)(role_mono_ns() - since) * rate / NS_PER_S);
     client_gone(&desk);
     lane_leave(&keeper.lane);
+    house_close(h);
+}
+
+/* The journal does not get on, and clients send all the same: new orders are denied (154), each denial takes two places,
+ * and what is kept for executions and control stays theirs: no client brings the engine to a halt. */
+static void test_clients_leave_room_for_executions_when_the_journal_stands(void **state)
+{
+    (void)state;
+    static client_t c;
+    house_t        *h = quiet(44);
+    engine_loop_t  *l = loop_of(h);
+    client_lease(h, HOUSE_DESK, &c);
+    l->lanes.lanes[HOUSE_DESK - 1].gap_ns = 0; /* as many clients as it takes */
+    order_req_t req                       = client_new(h, &c, SIDE_BUY, 12);
+    uint32_t    idle                      = 0;
+    for (uint32_t turn = 0; turn < 100000 && idle < 10; turn++) {
+        const uint64_t before = l->jrn.next;
+        while (client_say(&c, MSG_ORDER_REQUEST, &req) == ERR_OK) {
+        }
+        house_turn(h);
+        ring_meta_t meta;
+        const void *payload;
+        while (lane_next(&c.lane, &meta, &payload) == ERR_OK) {
+        }
+        idle = l->jrn.next - before > 1 ? 0 : idle + 1; /* a TICK may be due */
+    }
+    assert_int_equal(idle, 10);
+    assert_false(l->blocked);
+    assert_int_not_equal(atomic_load(&l->control->state), ROLE_HALT);
+    assert_true(lossless_room(&l->jrn, l->jrn_slots) >= l->jrn_slots / 8 + ENGINE_BATCH_MAX - 2 * ENGINE_LANE_BUDGET);
+    const uint64_t taken = counted(h, COUNTER_LANE_REQUESTS);
+    house_journal(h);
+    house_turn(h);
+    assert_true(counted(h, COUNTER_LANE_REQUESTS) > taken); /* what waited is heard then */
+    client_gone(&c);
+    check_journal(h);
+    house_close(h);
+}
+
+/* Likewise the way to a venue whose adapter stands: cancels pass risk always, and what is kept is the engine's own. */
+static void test_clients_leave_room_for_cancels_when_the_adapter_stands(void **state)
+{
+    (void)state;
+    static client_t c;
+    house_t        *h = quiet(45);
+    engine_loop_t  *l = loop_of(h);
+    client_lease(h, HOUSE_DESK, &c);
+    client_rest(h, &c, 1);
+    l->lanes.lanes[HOUSE_DESK - 1].gap_ns = 0;
+    order_req_t req                       = client_new(h, &c, SIDE_BUY, 12);
+    req.action                            = ORDER_ACTION_CANCEL;
+    req.orig_cl_ord_id                    = c.sent[0];
+    uint32_t idle                         = 0;
+    for (uint32_t turn = 0; turn < 100000 && idle < 10; turn++) {
+        const uint64_t before = l->ord.next;
+        while (client_say(&c, MSG_ORDER_REQUEST, &req) == ERR_OK) {
+            req.cl_ord_id = cl_ord_id_make(c.id.epoch, c.id.strategy_id, ++c.seq);
+        }
+        house_turn(h);
+        house_journal(h);
+        ring_meta_t meta;
+        const void *payload;
+        while (lane_next(&c.lane, &meta, &payload) == ERR_OK) {
+        }
+        idle = l->ord.next > before ? 0 : idle + 1;
+    }
+    assert_int_equal(idle, 10);
+    assert_true(l->ord.next > l->ord_slots / 2);
+    assert_false(l->blocked);
+    assert_int_not_equal(atomic_load(&l->control->state), ROLE_HALT);
+    client_gone(&c);
+    look_turn(h);
+    house_pump(h, 50); /* the adapter gets on, and so does the engine: the lane's order goes with its client */
+    assert_int_equal(open_orders(h, c.id.strategy_id), 0);
+    check_journal(h);
     house_close(h);
 }
 
@@ -891,7 +983,7 @@ static uint32_t descriptors(void)
 
 static void mail(int to, role_file_kind_t kind, uint64_t number, int fd)
 {
-    role_mail_t mail = {.magic = ROLE_MAIL_MAGIC, .file = kind, .number = number};
+    role_mail_t mail = {.magic = ROLE_MAIL_MAGIC, .file = kind, .number = number, .role = (uint32_t)number & 255u};
     union {
         struct cmsghdr align;
         char           bytes[CMSG_SPACE(sizeof(int))];
@@ -939,6 +1031,9 @@ static void test_three_mails_make_a_lease_and_nothing_is_left_of_others(void **s
     control_page_t *sim = segment_find(&h->sim, "control", SEGMENT_CONTROL, &(size_t){0});
     control_state(sim, ROLE_RUN);
     const uint32_t before = descriptors();
+    for (uint32_t i = 0; i < 3; i++) { /* what an adopting supervisor tells once more hides nothing behind it */
+        mail(ctl[1], ROLE_FILE_NONE, i == 0 ? ROLE_SUPERVISOR : ROLE_COUNT, h->dir_fd);
+    }
     mails(ctl[1], epoch | 1 << 8 | HOUSE_DESK, 3, fds);
     house_journal(h);
     control_beat(sim, role_mono_ns());
@@ -1059,6 +1154,8 @@ int main(void)
         cmocka_unit_test(test_a_death_of_the_engine_at_each_step_closes_its_lanes),
         cmocka_unit_test(test_an_orderly_stop_closes_lanes_before_the_snapshot),
         cmocka_unit_test(test_a_client_that_sends_all_the_time_takes_nobodys_turn),
+        cmocka_unit_test(test_clients_leave_room_for_executions_when_the_journal_stands),
+        cmocka_unit_test(test_clients_leave_room_for_cancels_when_the_adapter_stands),
         cmocka_unit_test(test_lanes_allocate_nothing),
         cmocka_unit_test(test_three_mails_make_a_lease_and_nothing_is_left_of_others),
         cmocka_unit_test(test_a_sleeping_engine_hears_its_clients),

@@ -999,10 +999,12 @@ static err_t rings_open(sim_t *sim)
     return err != ERR_OK ? err : lossless_writer_join(&sim->exec, exec, exec_bytes);
 }
 
-/* All old engines that we were given, oldest first. */
+/* All old engines that we were given, oldest first. The newest is no old one, also where it was given with them: it would
+ * be read twice, and what a life before took be told as never sent. */
 static void lives_collect(sim_t *sim)
 {
-    role_ctx_t *ctx = sim->ctx;
+    role_ctx_t      *ctx    = sim->ctx;
+    const segment_t *newest = &ctx->peer[ROLE_ENGINE];
     if (ctx->peer_before[ROLE_ENGINE].head != NULL) {
         sim->lives[sim->life_count++].segment = ctx->peer_before[ROLE_ENGINE];
         ctx->peer_before[ROLE_ENGINE]         = (segment_t){.fd = -1};
@@ -1014,7 +1016,7 @@ static void lives_collect(sim_t *sim)
         }
         const err_t err  = segment_open_fd(ctx->files[i].fd, getuid(), false, &seg);
         ctx->files[i].fd = -1;
-        bool known       = err != ERR_OK;
+        bool known       = err != ERR_OK || (newest->head != NULL && seg.head->gen >= newest->head->gen);
         for (uint32_t k = 0; !known && k < sim->life_count; k++) {
             known = sim->lives[k].segment.head->gen == seg.head->gen;
         }

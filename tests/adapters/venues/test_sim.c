@@ -517,12 +517,15 @@ static void test_sim_what_never_left_is_unsent(void **state)
 
 /* ---- lives -------------------------------------------------------------------------------------------------------- */
 
+/* As the supervisor starts it: all engines' files are given, the newest one's too. */
 static void adapter_restart(world_t *w)
 {
     venue_session_close(&w->session);
     sim_close(&w->sim);
     segment_close(&w->ctx.peer_before[ROLE_SIM]);
     w->ctx.peer_before[ROLE_SIM] = w->ctx.own;
+    w->ctx.files[0]   = (role_file_t){.fd = dup(w->engine.fd), .kind = ROLE_FILE_OLD_ENGINE, .number = w->gen};
+    w->ctx.file_count = 1;
     adapter_start(w);
     engine_reads(w, 0);
 }
@@ -551,6 +554,8 @@ static void test_sim_restart_sends_nothing_twice(void **state)
     steps(w, 100);
     assert_int_equal(venue_open_orders(w->session.venue), 1); /* two came before the ids were known again */
     assert_non_null(report_of(w, two.cl_ord_id, EXEC_TYPE_UNSENT));
+    assert_null(report_of(w, one.cl_ord_id, EXEC_TYPE_UNSENT)); /* it stands: the ring was not read again */
+    assert_int_equal(sim_taken(w), 2);
     assert_int_equal(w->links_up, 2);
 
     /* one that died before it said where it was: everything written is passed over */
