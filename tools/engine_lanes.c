@@ -100,7 +100,7 @@ static uint32_t check(engine_loop_t *l, engine_lane_t *lane, const risk_check_re
     tell(l, lane, MSG_RISK_CHECK_RESPONSE, &answer);
     counter_add(l->counters, COUNTER_LANE_CHECKS, 1);
     const int64_t ns =
-        role_mono_ns() + l->mono_offset_ns - now.mono_ns; /* a clock that stood still makes it negative */
+        role_mono_ns() + l->mono_offset_ns - now.mono_ns; /* negative when inputs are ahead of the clock */
     histogram_record(l->lanes.latency, ns > 0 ? (uint64_t)ns : 0, l->sequence);
     return answer.approved ? 1 : ENGINE_LANE_DENIED;
 }

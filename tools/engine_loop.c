@@ -88,8 +88,9 @@ typedef struct origin {
 
 now_t engine_now(const engine_loop_t *l)
 {
-    const int64_t mono = role_mono_ns() + l->mono_offset_ns;
-    return (now_t){.mono_ns = mono > l->now.mono_ns ? mono : l->now.mono_ns, .utc_ns = role_utc_ns()};
+    const int64_t on = role_mono_ns() + l->mono_offset_ns - l->now.mono_ns;
+    const int64_t ns = on > 0 ? on : 0;
+    return (now_t){.mono_ns = l->now.mono_ns + ns, .utc_ns = l->now.utc_ns + ns};
 }
 
 static now_t clock_now(engine_loop_t *l)

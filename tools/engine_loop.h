@@ -157,8 +157,8 @@ bool engine_source_waits(const engine_loop_t *loop);
 err_t engine_input(engine_loop_t *loop, const msg_t *msg);
 
 /* The parts of it for tools/engine_lanes.c. engine_room: not fenced, and room for the most that one input can cause.
- * engine_input_from: engine_input of another source, at seq of the ring of generation gen. engine_now: both clocks as the
- * next input would have them. */
+ * engine_input_from: engine_input of another source, at seq of the ring of generation gen. engine_now: both clocks of
+ * the newest input, which is a tick old at most, gone on by the monotonic one: one read of a clock. */
 bool  engine_room(engine_loop_t *loop);
 err_t engine_input_from(engine_loop_t *loop, const msg_t *msg, record_source_t source, uint32_t gen, uint64_t seq);
 now_t engine_now(const engine_loop_t *loop);

@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 #define PEER_MESSAGE 64u
-#define PEER_SLOTS 1024u
+#define PEER_SLOTS 4096u
 
 typedef struct peer {
     const char *name;
