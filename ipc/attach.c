@@ -145,7 +145,7 @@ static void unnamed(attach_t *a, role_t role)
     if (!a->row_known[role] || a->row[role].status != ROLE_STATUS_NONE || !seg->head) {
         return;
     }
-    if (seg->head->gen > a->role[ROLE_SUPERVISOR].head->gen) {
+    if (seg->gen > a->role[ROLE_SUPERVISOR].gen) {
         a->row_known[role] = false;
         return;
     }

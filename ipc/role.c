@@ -60,7 +60,7 @@ static role_news_t take_peer(role_ctx_t *ctx, const role_mail_t *mail, int fd, u
         return ROLE_NEWS_NONE;
     }
     const segment_t *now = &ctx->peer[mail->role];
-    if (now->head && now->head->gen >= segment.head->gen) { /* an adopting supervisor tells what we know */
+    if (now->head && now->gen >= segment.gen) { /* an adopting supervisor tells what we know */
         segment_close(&segment);
         return ROLE_NEWS_NONE;
     }

@@ -208,6 +208,8 @@ err_t segment_create(int dir_fd, const segment_cfg_t *cfg, segment_t *out)
     head->version        = SEGMENT_VERSION;
     head->layout_hash    = segment_layout_hash();
     head->bytes          = bytes;
+    out->epoch           = cfg->epoch;
+    out->gen             = cfg->gen;
     head->epoch          = cfg->epoch;
     head->gen            = cfg->gen;
     head->uid            = geteuid();
@@ -407,7 +409,9 @@ static err_t open_fd(int fd, const char *name, uid_t uid, bool writable, bool po
         close(fd);
         return err_wrap(err, "segment %s", name);
     }
-    err = check_head(seg.head, bytes, uid);
+    seg.epoch = seg.head->epoch; /* before the check, which covers them */
+    seg.gen   = seg.head->gen;
+    err       = check_head(seg.head, bytes, uid);
     if (err != ERR_OK) {
         segment_close(&seg);
         return err_wrap(err, "segment %s", name);

@@ -85,6 +85,8 @@ typedef struct segment {  /* local handle */
     size_t          bytes;
     int             fd; /* kept open, to be handed to other processes; -1 = none */
     bool            writable;
+    uint32_t        epoch; /* as the head said when it was checked: the memory is not asked again which life it is */
+    uint32_t        gen;
 } segment_t;
 
 typedef struct segment_cfg {

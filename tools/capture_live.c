@@ -190,7 +190,7 @@ void live_engine(live_t *live)
     if (!instruments || !feeds || !cursors || !control ||
         records_reader_join(&live->instruments, instruments, places) != ERR_OK ||
         records_reader_join(&live->feeds, feeds, more) != ERR_OK) {
-        log_write(&live->ctx->log, LOG_ERROR, "engine's segment %u: %s", seg->head->gen, err_msg());
+        log_write(&live->ctx->log, LOG_ERROR, "engine's segment %u: %s", seg->gen, err_msg());
         live->instruments = live->feeds = (records_reader_t){0};
         return;
     }

@@ -149,9 +149,8 @@ static err_t judge(const door_t *door, const door_caller_t *c, const lane_hello_
 
 static uint64_t lease_new(door_t *door, int64_t now_ns, const segment_t *engine)
 {
-    const uint64_t lease =
-        (uint64_t)engine->head->epoch << 40 | ((uint64_t)(now_ns / NS_PER_MS) & ((UINT64_C(1) << 40) - 1));
-    door->lease = lease > door->lease ? lease : door->lease + 1;
+    const uint64_t lease = (uint64_t)engine->epoch << 40 | ((uint64_t)(now_ns / NS_PER_MS) & ((UINT64_C(1) << 40) - 1));
+    door->lease          = lease > door->lease ? lease : door->lease + 1;
     return door->lease;
 }
 
@@ -185,7 +184,7 @@ static void hello_take(door_t *door, door_caller_t *c, int64_t now_ns, const seg
         return;
     }
     c->lane_id  = lane_id;
-    c->gen      = engine->head->gen;
+    c->gen      = engine->gen;
     c->lease    = lease_new(door, now_ns, engine);
     c->until_ns = now_ns + DOOR_WAIT_NS;
 }
@@ -247,7 +246,7 @@ static void lease_go_on(door_t *door, door_caller_t *c, int64_t now_ns, const se
 {
     const char *name = client_name(door, c->lane_id);
     char        text[160];
-    if (!engine || engine->head->gen != c->gen) {
+    if (!engine || engine->gen != c->gen) {
         caller_refuse(door, c, now_ns,
                       err_set(ERR_STATE, "lane of client %s, asked for by uid %u: the engine ended", name, c->uid));
         return;

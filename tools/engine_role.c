@@ -104,7 +104,7 @@ static const ring_cursor_t *cursor_of(const segment_t *peer, ring_id_t id)
 static err_t feed_of(const engine_role_t *e, const segment_t *peer, engine_feed_t *out)
 {
     void *md = NULL, *exec = NULL;
-    *out      = (engine_feed_t){.gen = peer->head->gen};
+    *out      = (engine_feed_t){.gen = peer->gen};
     err_t err = find(peer, "md", SEGMENT_BROADCAST, &md, &out->md_bytes);
     err       = err ? err : find(peer, "exec", SEGMENT_LOSSLESS, &exec, &out->exec_bytes);
     out->md   = md;
@@ -140,7 +140,7 @@ static err_t sources_join(engine_role_t *e)
         *s = (engine_source_t){
             .role = rows[i].role, .md_cursor = &ctx->cursors[rows[i].md], .exec_cursor = &ctx->cursors[rows[i].exec]};
         e->loop.source_count = i + 1;
-        if (newest->head && before->head && !recover_knows(&e->recover, newest->head->gen)) {
+        if (newest->head && before->head && !recover_knows(&e->recover, newest->gen)) {
             err = source_join(e, s, before);
         }
         if (!err && newest->head) {
@@ -265,8 +265,8 @@ static void old_ord(engine_role_t *e)
         lossless_reader_t look;
         const bool        lived =
             jrn && ord && lossless_reader_join(&look, jrn, jrn_bytes, NULL, 0) == ERR_OK && lossless_written(&look) > 0;
-        if (lived && old.head->epoch > best && recover_ord(&e->recover, ord, ord_bytes, old.head->epoch) == ERR_OK) {
-            best = old.head->epoch;
+        if (lived && old.epoch > best && recover_ord(&e->recover, ord, ord_bytes, old.epoch) == ERR_OK) {
+            best = old.epoch;
             segment_close(&e->old);
             e->old = old;
         } else {

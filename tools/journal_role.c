@@ -51,20 +51,20 @@ static err_t join(journal_role_t *j, const segment_t *seg, uint64_t taken)
     size_t bytes = 0;
     void  *ring  = segment_find(seg, "jrn", SEGMENT_LOSSLESS, &bytes);
     if (ring == NULL) {
-        return err_set(ERR_PARSE, "journal: %s.%u has no jrn ring", seg->head->role, seg->head->gen);
+        return err_set(ERR_PARSE, "journal: %s.%u has no jrn ring", seg->head->role, seg->gen);
     }
     const err_t err = lossless_reader_join(&j->reader, ring, bytes, j->taken, taken);
     if (err != ERR_OK) {
-        return err_wrap(err, "journal: jrn of %s.%u behind record %llu", seg->head->role, seg->head->gen,
+        return err_wrap(err, "journal: jrn of %s.%u behind record %llu", seg->head->role, seg->gen,
                         (unsigned long long)j->put);
     }
     j->joined     = true;
-    j->ring_epoch = seg->head->epoch;
+    j->ring_epoch = seg->epoch;
     j->life       = j->put - taken;
     j->seen       = 0;
     journal_writer_life(&j->writer, j->ring_epoch, j->life);
     log_write(&j->ctx->log, LOG_INFO, "journal: record %llu on, jrn of %s.%u behind message %llu",
-              (unsigned long long)j->put, seg->head->role, seg->head->gen, (unsigned long long)taken);
+              (unsigned long long)j->put, seg->head->role, seg->gen, (unsigned long long)taken);
     return ERR_OK;
 }
 
@@ -77,7 +77,7 @@ static bool drained(const journal_role_t *j)
 static err_t follow(journal_role_t *j)
 {
     const segment_t *newest = &j->ctx->peer[ROLE_ENGINE];
-    if (newest->head == NULL || newest->head->epoch <= j->ring_epoch || !drained(j)) {
+    if (newest->head == NULL || newest->epoch <= j->ring_epoch || !drained(j)) {
         return ERR_OK;
     }
     return join(j, newest, 0);
@@ -89,7 +89,7 @@ static err_t resume(journal_role_t *j, const journal_end_t *end)
     const segment_t *seg[] = {&j->ctx->peer_before[ROLE_ENGINE], &j->ctx->peer[ROLE_ENGINE]};
     j->ring_epoch          = end->epoch;
     for (size_t i = 0; i < 2; i++) {
-        if (seg[i]->head != NULL && seg[i]->head->epoch == end->epoch && end->epoch != 0) {
+        if (seg[i]->head != NULL && seg[i]->epoch == end->epoch && end->epoch != 0) {
             return join(j, seg[i], end->pos.record - end->life);
         }
     }
@@ -241,7 +241,7 @@ static void news(journal_role_t *j)
     uint32_t    which;
     role_news_t what;
     /* A second new engine would unmap the ring that is being drained. */
-    const bool behind = j->joined && j->ctx->peer[ROLE_ENGINE].head->epoch > j->ring_epoch && !j->writer.waiting;
+    const bool behind = j->joined && j->ctx->peer[ROLE_ENGINE].epoch > j->ring_epoch && !j->writer.waiting;
     while (!behind && (what = role_news(j->ctx, &which)) != ROLE_NEWS_NONE) {
         if (what == ROLE_NEWS_PEER && which == ROLE_ENGINE) {
             return;

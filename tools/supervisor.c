@@ -386,10 +386,10 @@ static void peers_tell(supervisor_t *s)
         bool     told = false;
         for (role_t of = 0; lives(s, to) && of < ROLE_COUNT; of++) {
             const segment_t *seg = of == to ? NULL : &s->role[of].seg;
-            if (seg && seg->head && seg->head->gen != w->told[of] &&
+            if (seg && seg->head && seg->gen != w->told[of] &&
                 mail_send(s->mail_fd, s->dir_fd, to,
-                          &(role_mail_t){.magic = ROLE_MAIL_MAGIC, .role = of, .gen = seg->head->gen}, seg->fd)) {
-                w->told[of] = seg->head->gen;
+                          &(role_mail_t){.magic = ROLE_MAIL_MAGIC, .role = of, .gen = seg->gen}, seg->fd)) {
+                w->told[of] = seg->gen;
                 told        = true;
             }
         }
@@ -629,7 +629,7 @@ static err_t role_start(supervisor_t *s, role_t role)
         return err;
     }
     for (role_t r = 0; r < ROLE_COUNT; r++) {
-        w->told[r] = s->role[r].seg.head ? s->role[r].seg.head->gen : 0;
+        w->told[r] = s->role[r].seg.head ? s->role[r].seg.gen : 0;
     }
     char file[64];
     snprintf(file, sizeof file, "%s.%u", topology_role_name(role), ctx.gen);

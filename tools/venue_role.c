@@ -62,7 +62,7 @@ static err_t state_open(venue_role_t *role)
     err                     = old == NULL ? ERR_NOT_FOUND : venue_adopt(mem, old, old_bytes, &cfg, utc_ns);
     if (err == ERR_OK) {
         log_write(&ctx->log, LOG_INFO, "goes on with the state of %s.%u: %u open orders, %" PRIu64 " executions",
-                  before->head->role, before->head->gen, venue_open_orders(role->venue), venue_executions(role->venue));
+                  before->head->role, before->gen, venue_open_orders(role->venue), venue_executions(role->venue));
     } else {
         if (old != NULL) {
             log_write(&ctx->log, LOG_WARN, "begins anew, orders and positions are gone: %s", err_msg());

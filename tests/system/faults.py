@@ -384,8 +384,8 @@ def objects_of(path):
 
 
 def P8_live():
-    """random writes by another process of the same uid into everything that the roles share, but jrn and ord themselves, the
-    table that says where they lie, and the venue's own state: no role is killed by a signal, what left is within its limits, the journal replays"""
+    """random writes by another process of the same uid into everything that the roles share, but jrn and ord themselves and
+    the venue's own state: no role is killed by a signal, what left is within its limits, the journal replays"""
     seconds = 60 if SOAK else 3
     i = Instance(f"p8{os.getpid()}", args=RESUME)
     rng = random.Random(SEED)
@@ -402,7 +402,7 @@ def P8_live():
                 tables.setdefault(f, None)
                 tables[f] = tables[f] or objects_of(f)
                 areas += [(f, o, n) for name, o, n in tables[f] if name not in ("jrn", "ord.sim")]
-                areas += [(f, 0, 4096)] if role != "engine" else []
+                areas += [(f, 0, 4096)]
             areas += [(f"{SHM_DIR}/{i.name}/words", 4096, 2048)]
             for f, offset, size in areas:
                 try:

@@ -333,15 +333,15 @@ static err_t life_join(sim_t *sim, const segment_t *segment, uint64_t taken)
     size_t            bytes = 0;
     const void       *ring  = segment_find(segment, row->object, row->kind, &bytes);
     if (ring == NULL) {
-        return err_set(ERR_NOT_FOUND, "%s.%u has no ring %s", segment->head->role, segment->head->gen, row->object);
+        return err_set(ERR_NOT_FOUND, "%s.%u has no ring %s", segment->head->role, segment->gen, row->object);
     }
-    epoch_say(sim, taken == 0 ? segment->head->epoch | SIM_EPOCH_JOINING : 0);
+    epoch_say(sim, taken == 0 ? segment->epoch | SIM_EPOCH_JOINING : 0);
     const err_t err = lossless_reader_join(&sim->ord, ring, bytes, own, taken);
     if (err != ERR_OK) {
         return err;
     }
     sim->clock = segment_part(segment, "clock", SEGMENT_BLOB, sizeof *sim->clock);
-    epoch_say(sim, segment->head->epoch);
+    epoch_say(sim, segment->epoch);
     return ERR_OK;
 }
 
@@ -414,10 +414,10 @@ static void engine_look(sim_t *sim)
     const void *places = segment_find(seg, topology_record_name(RECORD_ID_INSTRUMENTS), SEGMENT_RECORDS, &bytes);
     const ring_cursor_t *cursors = segment_part(seg, "cursors", SEGMENT_CURSORS, RING_ID_COUNT * sizeof *cursors);
     sim->engine                  = segment_part(seg, "control", SEGMENT_CONTROL, sizeof *sim->engine);
-    sim->engine_epoch            = seg->head->epoch;
+    sim->engine_epoch            = seg->epoch;
     if (places == NULL || cursors == NULL || sim->engine == NULL ||
         records_reader_join(&sim->records, places, bytes) != ERR_OK) {
-        log_write(&sim->ctx->log, LOG_ERROR, "engine's segment %u: %s", seg->head->gen, err_msg());
+        log_write(&sim->ctx->log, LOG_ERROR, "engine's segment %u: %s", seg->gen, err_msg());
         sim->engine = NULL;
         return;
     }
@@ -1016,9 +1016,9 @@ static void lives_collect(sim_t *sim)
         }
         const err_t err  = segment_open_fd(ctx->files[i].fd, getuid(), false, &seg);
         ctx->files[i].fd = -1;
-        bool known       = err != ERR_OK || (newest->head != NULL && seg.head->gen >= newest->head->gen);
+        bool known       = err != ERR_OK || (newest->head != NULL && seg.gen >= newest->gen);
         for (uint32_t k = 0; !known && k < sim->life_count; k++) {
-            known = sim->lives[k].segment.head->gen == seg.head->gen;
+            known = sim->lives[k].segment.gen == seg.gen;
         }
         if (!known) {
             sim->lives[sim->life_count++].segment = seg;
@@ -1027,7 +1027,7 @@ static void lives_collect(sim_t *sim)
         }
     }
     for (uint32_t i = 1; i < sim->life_count; i++) {
-        for (uint32_t k = i; k > 0 && sim->lives[k].segment.head->gen < sim->lives[k - 1].segment.head->gen; k--) {
+        for (uint32_t k = i; k > 0 && sim->lives[k].segment.gen < sim->lives[k - 1].segment.gen; k--) {
             const sim_life_t swap = sim->lives[k];
             sim->lives[k]         = sim->lives[k - 1];
             sim->lives[k - 1]     = swap;
@@ -1079,13 +1079,13 @@ static void lives_begin(sim_t *sim)
         return;
     }
     uint32_t read = 0;
-    while (read < sim->life_count && sim->lives[read].segment.head->epoch < epoch) {
+    while (read < sim->life_count && sim->lives[read].segment.epoch < epoch) {
         read++;
     }
     lives_drop(sim, read);
-    if (sim->life_count > 0 && sim->lives[0].segment.head->epoch == epoch) {
+    if (sim->life_count > 0 && sim->lives[0].segment.epoch == epoch) {
         sim->lives[0].taken = taken;
-    } else if (now->head != NULL && now->head->epoch == epoch) {
+    } else if (now->head != NULL && now->epoch == epoch) {
         sim->newest_taken = taken;
     }
 }
