@@ -709,6 +709,9 @@ static void tear(ends_t *e, uint64_t x)
         lossless_meta(&client.to, 0, &(ring_meta_t){.len = 64});
         lossless_commit(&client.to, 1);
     }
+    while (client.rsp->taken.taken < SLOTS / 2) {
+        nap(10000);
+    }
     for (;;) {
         const uint64_t dice = seeded_next(&x), at = seeded_next(&x);
         switch (dice % 8) {
