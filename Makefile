@@ -38,7 +38,7 @@ CPPFLAGS := -I. -I$(GEN)
 CFLAGS   := $(BASE) $(WARN) $(CFLAGS_$(PROFILE))
 SAN      := $(filter -fsanitize=% -fno-sanitize%,$(CFLAGS))
 LDFLAGS  := $(SAN) -Wl,--as-needed -Wl,-z,relro,-z,now
-LDLIBS   := -lcyaml -lyaml -ljansson -lisal -lxxhash -luring -lseccomp -lcrypto -lm -lpthread
+LDLIBS   := -lcyaml -lyaml -ljansson -lisal -lzstd -lxxhash -luring -lseccomp -lcrypto -lm -lpthread
 
 SRC      := $(wildcard core/*/*.c ipc/*.c adapters/*/*.c adapters/venues/*/*.c tools/*.c bench/*.c)
 LIB_SRC  := $(filter-out tools/main.c,$(SRC))

@@ -18,6 +18,7 @@
 #include "tools/generated.h"
 #include "tools/offline.h"
 #include "tools/oracle.h"
+#include "tools/replay_lobster.h"
 #include "tools/summary.h"
 #include "tools/verify.h"
 
@@ -63,7 +64,8 @@ static void usage(void)
 {
     fputs("usage: hwal replay FILE... [OPTIONS]\n"
           "       hwal replay --generate [OPTIONS]\n"
-          "       hwal replay --verify [--instance NAME | --dir DIR] (see --verify --help)\n\n"
+          "       hwal replay --verify [--instance NAME | --dir DIR] (see --verify --help)\n"
+          "       hwal replay --lobster MESSAGES --book ORDERBOOK (see --lobster --help)\n\n"
           "Replay recorded captures (lines of `<receive ns> <JSON>`, gzip or plain) through order book, strategies, "
           "risk and\n"
           "a simulated venue. Several files are one stream, merged by receive time. With --generate a seeded market "
@@ -562,6 +564,9 @@ int command_replay(int argc, char **argv)
 {
     if (verify_asked(argc, argv)) {
         return verify_command(argc, argv);
+    }
+    if (replay_lobster_asked(argc, argv)) {
+        return replay_lobster_command(argc, argv);
     }
     replay_t *r = calloc(1, sizeof *r);
     if (!r) {
