@@ -157,10 +157,11 @@ uninstall: ## what install put there
 
 # ---- peers of the benchmarks: other people's queues, in an object that hwal opens when it is there and never links -------
 PEERS    := $(B)/hwal-peers.so
-PEER_SRC := bench/peers/peers.c \
+PEER_SRC := bench/peers/peers.c bench/peers/feed.cc \
             $(if $(wildcard /usr/include/ck_ring.h),bench/peers/ck.c) \
             $(if $(wildcard /usr/include/dpdk/rte_ring.h),bench/peers/rte.c) \
             $(if $(wildcard /usr/include/boost/lockfree/spsc_queue.hpp),bench/peers/boost.cc) \
+            $(if $(wildcard /usr/include/boost/container/flat_map.hpp),bench/peers/levels.cc bench/peers/orders.cc) \
             $(if $(wildcard /usr/include/iceoryx/*/iceoryx_binding_c/api.h),bench/peers/iceoryx.c)
 PEER_OBJ := $(addsuffix .o,$(basename $(PEER_SRC:%=$(B)/%)))
 PEER_FLAGS := -O3 -g -march=$(ARCH) -fPIC -Wall -Wextra -Werror -I. -D_GNU_SOURCE
@@ -168,7 +169,7 @@ $(B)/bench/peers/rte.o: PEER_FLAGS += -isystem /usr/include/dpdk -isystem /usr/i
 $(B)/bench/peers/iceoryx.o: PEER_FLAGS += $(addprefix -isystem ,$(wildcard /usr/include/iceoryx/*))
 $(B)/bench/peers/%.o: bench/peers/%.c bench/peers/peer.h Makefile
 	$(Q)mkdir -p $(@D) && gcc -std=gnu17 $(PEER_FLAGS) -c $< -o $@
-$(B)/bench/peers/%.o: bench/peers/%.cc bench/peers/peer.h Makefile
+$(B)/bench/peers/%.o: bench/peers/%.cc bench/peers/peer.h bench/peers/levels.h bench/peers/orders.h bench/peers/feed.h bench/peers/itch.h Makefile
 	$(Q)mkdir -p $(@D) && g++ -std=gnu++20 $(PEER_FLAGS) -c $< -o $@
 $(PEERS): $(PEER_OBJ)
 	@$(if $(filter 1,$(V)),,echo "  LINK  $@ ($(filter-out peers,$(basename $(notdir $(PEER_SRC)))))")

@@ -16,11 +16,12 @@
 #include "ipc/version.h"
 
 static const bench_suite_t suites[] = {
-    {"book", "L2 book: a level update with best bid and offer read, against a bare flat array; top-20", bench_book},
-    {"risk", "risk gate: the whole chain of checks with reservation", bench_risk},
+    {"book", "books and matching: price levels, single orders, the matching core, replay of a recording", NULL,
+     bench_book_parts},
+    {"risk", "risk gate: the whole chain of checks with reservation", bench_risk, NULL},
     {"ipc", "shared memory: rings between processes beside their peers, readers, lanes, attaching, a live instance",
-     bench_ipc},
-    {"path", "captured line to order in the caller's buffer, everything on", bench_path},
+     NULL, bench_ipc_parts},
+    {"path", "captured line to order in the caller's buffer, everything on", bench_path, NULL},
 };
 
 #define SUITE_COUNT (sizeof suites / sizeof suites[0])
@@ -300,9 +301,9 @@ static void print_list(FILE *out)
 {
     for (size_t i = 0; i < SUITE_COUNT; i++) {
         fprintf(out, "  %-10s %s\n", suites[i].name, suites[i].help);
-    }
-    for (unsigned i = 0; i < bench_ipc_part_count; i++) {
-        fprintf(out, "    --only %-12s of ipc: %s\n", bench_ipc_parts[i].name, bench_ipc_parts[i].help);
+        for (const bench_part_t *part = suites[i].parts; part != NULL && part->name != NULL; part++) {
+            fprintf(out, "    --only %-12s of %s: %s\n", part->name, suites[i].name, part->help);
+        }
     }
 }
 
@@ -315,7 +316,7 @@ static void print_help(FILE *out)
                  "  --samples N  operations a round (default: small)\n"
                  "  --cpu N      pin to this CPU (default: the last one allowed)\n"
                  "  --seed N     of the generated workloads (default 1)\n"
-                 "  --only PART  one part of the suite ipc, and no other suite\n\n"
+                 "  --only PART  one part of its suite, and nothing else\n\n"
                  "suites:\n");
     print_list(out);
     fprintf(out, "\nexamples:\n  hwal bench book\n  hwal bench --json --samples 5000000 book | jq .p50\n");
@@ -332,14 +333,24 @@ static bool parse_number(const char *option, const char *text, int64_t max, uint
     return true;
 }
 
-static bool part_known(const char *name)
+static bool suite_has(const bench_suite_t *suite, const char *name)
 {
-    for (unsigned i = 0; i < bench_ipc_part_count; i++) {
-        if (strcmp(bench_ipc_parts[i].name, name) == 0) {
+    for (const bench_part_t *part = suite->parts; part != NULL && part->name != NULL; part++) {
+        if (strcmp(part->name, name) == 0) {
             return true;
         }
     }
-    fprintf(stderr, "bench: --only is '%s', which is no part of ipc\n", name);
+    return false;
+}
+
+static bool part_known(const char *name)
+{
+    for (size_t i = 0; i < SUITE_COUNT; i++) {
+        if (suite_has(&suites[i], name)) {
+            return true;
+        }
+    }
+    fprintf(stderr, "bench: --only is '%s', which is no part of any suite (`hwal bench --list` names them)\n", name);
     return false;
 }
 
@@ -396,7 +407,7 @@ static bool run_suite(bench_t *bench, const bench_suite_t *suite)
     if (!bench->json) {
         printf("%s: %s\n", suite->name, suite->help);
     }
-    const err_t err = suite->run(bench);
+    const err_t err = suite->parts != NULL ? bench_parts_run(bench, suite->parts) : suite->run(bench);
     if (err != ERR_OK) {
         fprintf(stderr, "bench: suite %s: %s: %s\n", suite->name, err_str(err), err_msg());
     }
@@ -417,8 +428,9 @@ int bench_main(int argc, char **argv)
             print_list(stderr);
             return 2;
         }
-        if (bench.only != NULL && strcmp(argv[i], "ipc") != 0) {
-            fprintf(stderr, "bench: --only %s is a part of ipc, the suite here is '%s'\n", bench.only, argv[i]);
+        if (bench.only != NULL && !suite_has(suite_find(argv[i]), bench.only)) {
+            fprintf(stderr, "bench: --only %s is a part of another suite, the suite here is '%s'\n", bench.only,
+                    argv[i]);
             return 2;
         }
     }
@@ -437,7 +449,7 @@ int bench_main(int argc, char **argv)
     }
     bool good = true;
     for (size_t i = 0; first == argc && i < SUITE_COUNT; i++) {
-        const bool meant = bench.only == NULL || strcmp(suites[i].name, "ipc") == 0;
+        const bool meant = bench.only == NULL || suite_has(&suites[i], bench.only);
         good             = (!meant || run_suite(&bench, &suites[i])) && good;
     }
     for (int i = first; i < argc; i++) {

@@ -53,18 +53,19 @@ typedef struct bench {     /* what the command line asked for, and the calibrate
     bench_bars_t *bars;
 } bench_t;
 
+typedef struct bench_part { /* of a suite with several questions */
+    const char *name;       /* no two of all suites alike */
+    const char *help;
+    err_t (*run)(bench_t *bench); /* ERR_OK, or a sentence: the command ends with 1 */
+    bool daemon;                  /* it compares with a peer that needs one */
+} bench_part_t;
+
 typedef struct bench_suite {
     const char *name;
     const char *help;
-    err_t (*run)(bench_t *bench); /* ERR_OK, or a sentence: the command ends with 1 */
+    err_t (*run)(bench_t *bench); /* as above; NULL: the suite is its parts */
+    const bench_part_t *parts;    /* ends with a name of NULL; NULL: it has none */
 } bench_suite_t;
-
-typedef struct bench_part { /* of a suite with several questions */
-    const char *name;
-    const char *help;
-    err_t (*run)(bench_t *bench);
-    bool daemon; /* it compares with a peer that needs one */
-} bench_part_t;
 
 typedef struct bench_series { /* samples of one measurement */
     double  *value;
@@ -138,19 +139,31 @@ static inline uint64_t bench_random(uint64_t *state)
     return z ^ z >> 31;
 }
 
+/* bench_parts_run: the parts of a suite one after the other, or the one that --only names. Each runs in a process of its
+ * own: what a peer leaves in its process (threads, handlers) or breaks ends with it, and the bars come back in shared
+ * memory. ERR_STATE with a sentence when a part failed; the others have run all the same. */
+err_t bench_parts_run(bench_t *bench, const bench_part_t *parts);
+
+/* bench_peers_symbol: of hwal-peers.so beside hwal; NULL when there is no such file or symbol. */
+void *bench_peers_symbol(const char *name);
+
 /* the suites */
-err_t bench_book(bench_t *bench);
 err_t bench_risk(bench_t *bench);
 err_t bench_path(bench_t *bench);
-err_t bench_ipc(bench_t *bench);
 
-/* parts of ipc, and their names: `hwal bench --only PART ipc` */
+/* the parts of ipc and of book: `hwal bench --only PART ipc` */
 extern const bench_part_t bench_ipc_parts[];
-extern const unsigned     bench_ipc_part_count;
-err_t                     bench_roundtrip(bench_t *bench);
-err_t                     bench_throughput(bench_t *bench);
-err_t                     bench_readers(bench_t *bench);
-err_t                     bench_small(bench_t *bench);
-err_t                     bench_lane(bench_t *bench);
-err_t                     bench_attach(bench_t *bench);
-err_t                     bench_live(bench_t *bench);
+extern const bench_part_t bench_book_parts[];
+
+err_t bench_roundtrip(bench_t *bench);
+err_t bench_throughput(bench_t *bench);
+err_t bench_readers(bench_t *bench);
+err_t bench_small(bench_t *bench);
+err_t bench_lane(bench_t *bench);
+err_t bench_attach(bench_t *bench);
+err_t bench_live(bench_t *bench);
+
+err_t bench_l2(bench_t *bench);
+err_t bench_l3(bench_t *bench);
+err_t bench_replay(bench_t *bench);
+err_t bench_match(bench_t *bench);

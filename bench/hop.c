@@ -1,6 +1,5 @@
 #include "bench/hop.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -461,14 +460,7 @@ static err_t add_peer_both(hops_t *hops, const bench_t *bench, const peer_t *pee
 static err_t add_peers(hops_t *hops, const bench_t *bench, bool flood)
 {
     static const char *const names[PEER_COUNT] = {"ck_ring", "rte_ring", "boost spsc_queue", "iceoryx"};
-    char                     path[512];
-    const ssize_t            len   = readlink("/proc/self/exe", path, sizeof path - 32);
-    char                    *slash = len > 0 ? (path[len] = '\0', strrchr(path, '/')) : NULL;
-    if (slash != NULL) {
-        strcpy(slash + 1, "hwal-peers.so");
-    }
-    void                *object = slash != NULL ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
-    const peer_t *const *table  = object != NULL ? dlsym(object, PEER_TABLE) : NULL;
+    const peer_t *const     *table             = bench_peers_symbol(PEER_TABLE);
     if (table == NULL) {
         bench_note(bench,
                    "SKIP peers: no hwal-peers.so beside hwal: make deps-bench (packages), then make bench-peers");

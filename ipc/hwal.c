@@ -16,7 +16,8 @@
 _Static_assert((int)HWAL_INSTRUMENTS == (int)RECORD_ID_INSTRUMENTS && (int)HWAL_BOOKS == (int)RECORD_ID_BOOKS &&
                    (int)HWAL_FEEDS == (int)RECORD_ID_FEEDS && (int)HWAL_TRADES == (int)RECORD_ID_TRADES &&
                    (int)HWAL_ORDERS == (int)RECORD_ID_ORDERS && (int)HWAL_POSITIONS == (int)RECORD_ID_POSITIONS &&
-                   (int)HWAL_ACCOUNTS == (int)RECORD_ID_ACCOUNTS && (int)HWAL_KINDS == (int)RECORD_ID_COUNT,
+                   (int)HWAL_ACCOUNTS == (int)RECORD_ID_ACCOUNTS && (int)HWAL_STATISTICS == (int)RECORD_ID_STATISTICS &&
+                   (int)HWAL_KINDS == (int)RECORD_ID_COUNT,
                "kinds of the ABI are the topology's");
 _Static_assert(sizeof(hwal_role_t) == 104 && sizeof(hwal_instrument_t) == 128 && sizeof(hwal_message_t) == 128 &&
                    sizeof(hwal_ring_t) == 120 && sizeof(hwal_filter_t) == 72 && sizeof(hwal_counter_t) == 232 &&

@@ -159,7 +159,8 @@ typedef struct hwal_message {
     uint32_t    tenant;    /* whose it is, 0 = everybody's */
     uint32_t    body_len;
     const void *body; /* book_update_t, exec_report_t ... */
-    const void *tail; /* level_t of BOOK_UPDATE: bid_count bids, then asks; tick_band_t of INSTRUMENT_DEF */
+    const void *tail; /* level_t of BOOK_UPDATE: bid_count bids, then asks; mbo_entry_t of MBO_UPDATE; tick_band_t of
+                         INSTRUMENT_DEF */
     const char *text; /* symbol of INSTRUMENT_DEF, text of LOG; else NULL */
     const void *raw;  /* the FlatBuffers table, ipc/schema/hwal.fbs; root type by `type` */
     uint32_t    tail_count;
@@ -225,7 +226,8 @@ typedef enum hwal_kind {
     HWAL_ORDERS      = 4, /* ORDER           a row each: open ones and those that ended last        */
     HWAL_POSITIONS   = 5, /* POSITION        any that was written says which account and instrument */
     HWAL_ACCOUNTS    = 6, /* ACCOUNT         account id - 1                                         */
-    HWAL_KINDS       = 7
+    HWAL_STATISTICS  = 7, /* STATISTICS      instrument id - 1: its trading day so far              */
+    HWAL_KINDS       = 8
 } hwal_kind_t;
 
 /* hwal_record_count: places there are; 0 = none of this kind. hwal_record: what stands in one now. HWAL_OK; HWAL_EMPTY

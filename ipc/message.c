@@ -6,6 +6,7 @@
 #include "hwal_fbs.h"
 
 _Static_assert(HWAL_BOOK_UPDATE_MSG_BYTES(BOOK_UPDATE_MAX_LEVELS) <= MESSAGE_BYTES_MAX, "the largest hot message");
+_Static_assert(HWAL_MBO_UPDATE_MSG_BYTES(MBO_UPDATE_MAX_ENTRIES) <= MESSAGE_BYTES_MAX, "the largest hot message");
 _Static_assert(MESSAGE_BYTES_MAX % 64 == 0, "a ring's stride");
 
 #define BODY_AT 4u /* of field 0 in a vtable: every message's body */
@@ -23,6 +24,14 @@ static err_t check_levels(const book_update_t *body, uint32_t count)
                        body->ask_count, count);
     }
     return check_tail("BOOK_UPDATE levels", count, BOOK_UPDATE_MAX_LEVELS);
+}
+
+static err_t check_entries(const mbo_update_t *body, uint32_t count)
+{
+    if (body->entry_count != count) {
+        return err_set(ERR_PARSE, "MBO_UPDATE: %u entries announced, %u there", body->entry_count, count);
+    }
+    return check_tail("MBO_UPDATE entries", count, MBO_UPDATE_MAX_ENTRIES);
 }
 
 static err_t check_text(const char *what, const char *text, size_t len, size_t max)
@@ -52,6 +61,22 @@ static err_t view_book_update(const hwal_book_update_msg_t *table, msg_t *out)
     out->body = hwal_book_update_msg_body(table);
     out->tail = hwal_book_update_msg_levels(table, &out->tail_count);
     return check_levels(out->body, out->tail_count);
+}
+
+static err_t read_mbo_update(const void *buf, msg_t *out)
+{
+    const hwal_mbo_update_msg_view_t view = hwal_mbo_update_msg_view(buf);
+    out->body                             = view.body;
+    out->tail                             = view.entries;
+    out->tail_count                       = view.entries_count;
+    return check_entries(view.body, view.entries_count);
+}
+
+static err_t view_mbo_update(const hwal_mbo_update_msg_t *table, msg_t *out)
+{
+    out->body = hwal_mbo_update_msg_body(table);
+    out->tail = hwal_mbo_update_msg_entries(table, &out->tail_count);
+    return check_entries(out->body, out->tail_count);
 }
 
 static err_t view_instrument_def(const hwal_instrument_def_msg_t *table, msg_t *out)
@@ -90,6 +115,8 @@ err_t message_view(msg_type_t type, const void *table, msg_t *out)
     }
     if (type == MSG_BOOK_UPDATE) {
         err = view_book_update(table, &msg);
+    } else if (type == MSG_MBO_UPDATE) {
+        err = view_mbo_update(table, &msg);
     } else if (type == MSG_INSTRUMENT_DEF) {
         err = view_instrument_def(table, &msg);
     } else if (type == MSG_LOG) {
@@ -114,6 +141,8 @@ err_t message_read(msg_type_t type, const void *buf, size_t len, msg_t *out)
     }
     if (type == MSG_BOOK_UPDATE) {
         err = read_book_update(buf, &msg);
+    } else if (type == MSG_MBO_UPDATE) {
+        err = read_mbo_update(buf, &msg);
     } else if (object->hot == NULL) {
         return message_view(type, fbs_root(buf), out);
     } else {
@@ -148,6 +177,24 @@ static err_t write_book_update(const msg_t *msg, void *buf, size_t cap, size_t *
         memcpy(slot.levels, msg->tail, msg->tail_count * sizeof *slot.levels);
     }
     *len = hwal_book_update_msg_commit(&slot, msg->tail_count);
+    return ERR_OK;
+}
+
+static err_t write_mbo_update(const msg_t *msg, void *buf, size_t cap, size_t *len)
+{
+    hwal_mbo_update_msg_slot_t slot;
+    const err_t                err = check_entries(msg->body, msg->tail_count);
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (!hwal_mbo_update_msg_reserve(buf, cap, &slot) || slot.entries_max < msg->tail_count) {
+        return ERR_FULL;
+    }
+    memcpy(slot.body, msg->body, sizeof *slot.body);
+    if (msg->tail_count != 0) {
+        memcpy(slot.entries, msg->tail, msg->tail_count * sizeof *slot.entries);
+    }
+    *len = hwal_mbo_update_msg_commit(&slot, msg->tail_count);
     return ERR_OK;
 }
 
@@ -191,6 +238,9 @@ err_t message_write(const msg_t *msg, void *buf, size_t cap, size_t *len)
     }
     if (type == MSG_BOOK_UPDATE) {
         return write_book_update(msg, buf, cap, len);
+    }
+    if (type == MSG_MBO_UPDATE) {
+        return write_mbo_update(msg, buf, cap, len);
     }
     if (type == MSG_INSTRUMENT_DEF) {
         return write_instrument_def(msg, buf, cap, len);

@@ -13,7 +13,8 @@
 #include "core/types/err.h"
 #include "core/types/msg.h"
 
-#define MESSAGE_BYTES_MAX 1152u /* of any message: a BOOK_UPDATE with 64 levels is 1,104; a multiple of 64 */
+#define MESSAGE_BYTES_MAX                                                                                              \
+    1152u /* of any message: a BOOK_UPDATE with 64 levels or an MBO_UPDATE with 32 entries is 1,104; a multiple of 64 */
 
 /* message_read: the message of that type in buf[0..len), buf 8-aligned. *out points into buf.
  *   Returns  ERR_OK; ERR_ARG (type unknown, buf not aligned), ERR_PARSE, ERR_LIMIT with a sentence; *out untouched then

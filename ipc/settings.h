@@ -41,7 +41,34 @@ typedef struct config_venue { /* the simulated venue */
     int64_t     report_us;
     const char *maker_fee_bps; /* decimal; negative = rebate */
     const char *taker_fee_bps;
+    const char *queue;       /* model of our place among resting orders: core/match/queue.h */
+    int64_t     trades_take; /* 1: a recorded trade takes its quantity off what orders of ours may take */
 } config_venue_t;
+
+typedef struct config_latency { /* each leg as tools/models.h reads it; "" = the constants of config_venue_t */
+    const char *feed;           /* venue to us, beyond what the recording holds */
+    const char *place;
+    const char *amend;
+    const char *cancel;
+    const char *ack;
+    const char *fill;
+    int64_t     seed; /* of what is drawn */
+} config_latency_t;
+
+typedef struct config_tier { /* decimals */
+    char *from;              /* volume, whole units of the settlement currency */
+    char *maker_bps;
+    char *taker_bps;
+} config_tier_t;
+
+typedef struct config_fees { /* beyond the two rates of config_venue_t; core/match/fee.h */
+    int64_t        window_days;
+    const char    *per_contract;
+    const char    *min_fill;
+    const char    *min_order;
+    config_tier_t *tiers;
+    unsigned       tiers_count;
+} config_fees_t;
 
 typedef struct config_market { /* the generated market of `hwal run` */
     int64_t seed;
@@ -103,6 +130,9 @@ typedef struct config_engine {
     int64_t orders_max;
     int64_t book_window_ticks;
     int64_t book_far_levels;
+    int64_t mbo_books;
+    int64_t mbo_orders;
+    int64_t mbo_levels;
 } config_engine_t;
 
 typedef struct config {
@@ -115,6 +145,8 @@ typedef struct config {
     config_risk_t    *risk;
     unsigned          risk_count;
     config_venue_t    venue;
+    config_latency_t  latency;
+    config_fees_t     fees;
     config_market_t   market;
     config_journal_t  journal;
     config_rings_t    rings;

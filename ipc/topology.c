@@ -26,6 +26,8 @@
 #define STRIDE_JRN SLOT(RECORD_BYTES_MAX)
 #define STRIDE_EV SLOT(HWAL_EXEC_REPORT_MSG_BYTES)
 
+_Static_assert(HWAL_MBO_UPDATE_MSG_BYTES(MBO_UPDATE_MAX_ENTRIES) <= HWAL_BOOK_UPDATE_MSG_BYTES(BOOK_UPDATE_MAX_LEVELS),
+               "md");
 _Static_assert(HWAL_FEED_STATE_MSG_BYTES <= HWAL_BOOK_UPDATE_MSG_BYTES(BOOK_UPDATE_MAX_LEVELS), "md");
 _Static_assert(RING_SLOT_HEAD + INSTRUMENT_BYTES <= STRIDE_EXEC, "largest of exec");
 _Static_assert(HWAL_EXEC_REPORT_MSG_BYTES <= INSTRUMENT_BYTES, "exec");
@@ -61,6 +63,7 @@ static const struct record_row {
     [RECORD_ID_ORDERS]      = {"orders",      SLOT(HWAL_ORDER_MSG_BYTES)},
     [RECORD_ID_POSITIONS]   = {"positions",   SLOT(HWAL_POSITION_MSG_BYTES)},
     [RECORD_ID_ACCOUNTS]    = {"accounts",    SLOT(HWAL_ACCOUNT_MSG_BYTES)},
+    [RECORD_ID_STATISTICS]  = {"statistics",  SLOT(HWAL_STATISTICS_MSG_BYTES)},
 };
 
 static const char *const role_names[ROLE_COUNT] = {
@@ -110,7 +113,8 @@ static uint32_t record_count(record_id_t id, const config_t *config)
     case RECORD_ID_INSTRUMENTS:
     case RECORD_ID_BOOKS:
     case RECORD_ID_FEEDS:
-    case RECORD_ID_TRADES: return TOPOLOGY_INSTRUMENTS_MAX;
+    case RECORD_ID_TRADES:
+    case RECORD_ID_STATISTICS: return TOPOLOGY_INSTRUMENTS_MAX;
     case RECORD_ID_ORDERS: return (uint32_t)config->engine.orders_max;
     case RECORD_ID_POSITIONS: return TOPOLOGY_ACCOUNTS_MAX * TOPOLOGY_INSTRUMENTS_MAX;
     case RECORD_ID_ACCOUNTS: return TOPOLOGY_ACCOUNTS_MAX;

@@ -4,7 +4,8 @@
  *                      md.sim (broadcast)                     jrn (lossless)
  *   venue ◀═socket═▶ sim ───────────────▶ engine ─────────────────────────▶ journal ─▶ files
  *                      exec.sim (lossless)    │ ev (broadcast) ─▶ anyone
- *   capture files ─▶ capture ── md.capture ──▶│ records: instruments, books, feeds, trades, orders, positions, accounts
+ *   capture files ─▶ capture ── md.capture ──▶│ records: instruments, books, feeds, trades, orders, positions, accounts,
+ *                                           │          statistics
  *                      ◀── ord.sim (lossless) ┘
  *
  * sim       adapter of the simulated venue: market data (generated market) and orders
@@ -70,6 +71,7 @@ typedef enum record_id {                            /* record arrays in the engi
                          RECORD_ID_ORDERS,          /* ORDER           row of the order table                    */
                          RECORD_ID_POSITIONS,       /* POSITION        (account - 1) * instruments_max + id - 1  */
                          RECORD_ID_ACCOUNTS,        /* ACCOUNT         account - 1                               */
+                         RECORD_ID_STATISTICS,      /* STATISTICS      id - 1: the trading day so far            */
                          RECORD_ID_COUNT
 } record_id_t;
 

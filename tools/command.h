@@ -11,6 +11,7 @@
 enum { EXIT_OK = 0, EXIT_FINDING = 1, EXIT_USAGE = 2, EXIT_NOT_RUNNING = 3, EXIT_STALE = 4 };
 
 int command_replay(int argc, char **argv);
+int command_record(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_config(int argc, char **argv);
 int command_journal(int argc, char **argv);

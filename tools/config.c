@@ -9,10 +9,12 @@
 
 #include "adapters/venue.h"
 #include "core/engine/engine.h"
+#include "core/match/queue.h"
 #include "core/types/decimal.h"
 #include "core/types/hash.h"
 #include "core/types/ids.h"
 #include "ipc/lane.h"
+#include "tools/models.h"
 #include "tools/strategy_spec.h"
 #include "tools/yaml_load.h"
 
@@ -27,6 +29,8 @@ typedef enum kind {
     KIND_PAGES,    /* the same, a multiple of 4096 */
     KIND_WORD,     /* the same, written as one of the words, whose place it is */
     KIND_PATH,     /* absolute, no "." or ".." in it, or "" */
+    KIND_QUEUE,    /* a model of core/match/queue.h */
+    KIND_LATENCY,  /* of a leg: tools/models.h, or "" */
     KIND_DECIMAL,  /* low to high */
     KIND_AMOUNT    /* above low, at most high */
 } kind_t;
@@ -81,6 +85,10 @@ static const setting_t engine_settings[] = {
         "ticks a side near the touch that a book keeps flat"),
     SET(config_engine_t, book_far_levels, KIND_POWER, "32768", 64, 1 << 24, 0,
         "levels a book can keep outside the window"),
+    SET(config_engine_t, mbo_books, KIND_WHOLE, "0", 0, 64, 0,
+        "instruments that may be fed by single orders (L3) instead of levels; memory is kept for each"),
+    SET(config_engine_t, mbo_orders, KIND_WHOLE, "65536", 1, 1 << 24, 0, "orders that stand in one of them at most"),
+    SET(config_engine_t, mbo_levels, KIND_WHOLE, "8192", 1, 1 << 20, 0, "price levels of one of them at most"),
 };
 static const setting_t venue_settings[] = {
     SET(config_venue_t, place_us, KIND_WHOLE, "2000", 0, 60000000, 0, "decision to venue, on the feed's clock"),
@@ -88,6 +96,34 @@ static const setting_t venue_settings[] = {
     SET(config_venue_t, report_us, KIND_WHOLE, "1000", 0, 60000000, 0, "venue to order state"),
     SET(config_venue_t, maker_fee_bps, KIND_DECIMAL, "2", -1000, 1000, 4, "basis points of value, negative = rebate"),
     SET(config_venue_t, taker_fee_bps, KIND_DECIMAL, "5", -1000, 1000, 4, "the same for the side that takes"),
+    SET(config_venue_t, queue, KIND_QUEUE, "risk_averse", 0, 0, 0,
+        "recorded market: our place among resting orders: risk_averse, prob_power:N, prob_power2:N, prob_power3:N, "
+        "prob_log, prob_log2, optimistic, l3"),
+    WORD(config_venue_t, trades_take, "no",
+         "recorded market: a trade takes its quantity off what we may take until the book speaks", "no yes"),
+};
+static const setting_t latency_settings[] = {
+    SET(config_latency_t, feed, KIND_LATENCY, "", 0, 0, 0,
+        "market data to us, beyond what the recording holds; empty = 0"),
+    SET(config_latency_t, place, KIND_LATENCY, "", 0, 0, 0, "new orders; empty = venue.place_us"),
+    SET(config_latency_t, amend, KIND_LATENCY, "", 0, 0, 0, "replaces; empty = venue.cancel_us"),
+    SET(config_latency_t, cancel, KIND_LATENCY, "", 0, 0, 0, "cancels; empty = venue.cancel_us"),
+    SET(config_latency_t, ack, KIND_LATENCY, "", 0, 0, 0, "reports but fills; empty = venue.report_us"),
+    SET(config_latency_t, fill, KIND_LATENCY, "", 0, 0, 0, "fills; empty = venue.report_us"),
+    SET(config_latency_t, seed, KIND_WHOLE, "1", 0, INT64_MAX, 0, "of what is drawn from histograms"),
+};
+static const setting_t fees_settings[] = {
+    SET(config_fees_t, window_days, KIND_WHOLE, "30", 0, FEE_DAYS_MAX, 0,
+        "rolling UTC days whose volume decides the tier; 0 = calendar month"),
+    SET(config_fees_t, per_contract, KIND_DECIMAL, "0", 0, 1000000, 8,
+        "of the currency, for one whole unit of quantity"),
+    SET(config_fees_t, min_fill, KIND_DECIMAL, "0", 0, 1000000, 8, "a fill never costs less; 0 = no minimum"),
+    SET(config_fees_t, min_order, KIND_DECIMAL, "0", 0, 1000000, 8, "the fills of an order never cost less"),
+};
+static const setting_t tier_settings[] = {
+    SET(config_tier_t, from, KIND_AMOUNT, NULL, 0, AMOUNT_MAX, 0, "volume of the window, of the currency; rising"),
+    SET(config_tier_t, maker_bps, KIND_DECIMAL, NULL, -1000, 1000, 4, "from there on, as venue.maker_fee_bps"),
+    SET(config_tier_t, taker_bps, KIND_DECIMAL, NULL, -1000, 1000, 4, "as venue.taker_fee_bps"),
 };
 static const setting_t market_settings[] = {
     SET(config_market_t, seed, KIND_WHOLE, "42", 0, INT64_MAX, 0, "of the generated market"),
@@ -177,6 +213,8 @@ enum { /* sections that are there once, then lists */
        TOP,
        ENGINE,
        VENUE,
+       LATENCY,
+       FEES,
        MARKET,
        JOURNAL,
        RINGS,
@@ -187,6 +225,7 @@ enum { /* sections that are there once, then lists */
        ACCOUNTS = SINGLE_COUNT,
        RISK,
        CLIENTS, /* in lanes */
+       TIERS,   /* in fees */
        INSTRUMENTS,
        SECTION_COUNT
 };
@@ -194,6 +233,8 @@ static const section_t sections[SECTION_COUNT] = {
     [TOP]         = SECTION("", 0, top_settings),
     [ENGINE]      = SECTION("engine", offsetof(config_t, engine), engine_settings),
     [VENUE]       = SECTION("venue", offsetof(config_t, venue), venue_settings),
+    [LATENCY]     = SECTION("latency", offsetof(config_t, latency), latency_settings),
+    [FEES]        = SECTION("fees", offsetof(config_t, fees), fees_settings),
     [MARKET]      = SECTION("market", offsetof(config_t, market), market_settings),
     [JOURNAL]     = SECTION("journal", offsetof(config_t, journal), journal_settings),
     [RINGS]       = SECTION("rings", offsetof(config_t, rings), rings_settings),
@@ -203,6 +244,7 @@ static const section_t sections[SECTION_COUNT] = {
     [ACCOUNTS]    = SECTION("accounts", 0, account_settings),
     [RISK]        = SECTION("risk", 0, risk_settings),
     [CLIENTS]     = SECTION("lanes", 0, client_settings),
+    [TIERS]       = SECTION("fees", 0, tier_settings),
     [INSTRUMENTS] = SECTION("instruments", 0, instrument_settings),
 };
 
@@ -212,8 +254,9 @@ struct texts {
     char    *text[SETTINGS_MAX];
     char   **files;              /* capture alone */
     texts_t *clients;            /* lanes alone */
+    texts_t *tiers;              /* fees alone */
     char   **accounts, **rights; /* a client alone */
-    unsigned files_count, clients_count, accounts_count, rights_count;
+    unsigned files_count, clients_count, tiers_count, accounts_count, rights_count;
 };
 
 typedef struct config_file {
@@ -238,11 +281,14 @@ static const cyaml_schema_value_t text_schema       = {CYAML_VALUE_STRING(CYAML_
 static const cyaml_schema_value_t account_schema    = {MAPPING(ACCOUNTS)};
 static const cyaml_schema_value_t risk_schema       = {MAPPING(RISK)};
 static const cyaml_schema_value_t client_schema     = {MAPPING(CLIENTS)};
+static const cyaml_schema_value_t tier_schema       = {MAPPING(TIERS)};
 static const cyaml_schema_value_t instrument_schema = {MAPPING(INSTRUMENTS)};
 static const cyaml_schema_field_t config_fields[]   = {
       CYAML_FIELD_STRING_PTR("instance", OPT, config_file_t, single[TOP].text[0], 0, 64),
       FIELD_SINGLE("engine", ENGINE),
       FIELD_SINGLE("venue", VENUE),
+      FIELD_SINGLE("latency", LATENCY),
+      FIELD_SINGLE("fees", FEES),
       FIELD_SINGLE("market", MARKET),
       FIELD_SINGLE("journal", JOURNAL),
       FIELD_SINGLE("rings", RINGS),
@@ -268,7 +314,9 @@ static void fields_fill(void)
         for (unsigned i = 0; i < sections[s].count; i++) {
             const setting_t   *setting = &sections[s].settings[i];
             const cyaml_flag_e flags   = setting->fallback ? OPT : CYAML_FLAG_POINTER;
-            const unsigned     len_max = setting->kind == KIND_PATH ? PATH_TEXT_MAX : 64;
+            const unsigned     len_max = setting->kind == KIND_PATH      ? PATH_TEXT_MAX
+                                         : setting->kind == KIND_LATENCY ? MODELS_TEXT_MAX
+                                                                         : 64;
             fields[s][i]               = (cyaml_schema_field_t){.key         = setting->key,
                                                                 .data_offset = (uint32_t)(i * sizeof(char *)),
                                                                 .value       = {CYAML_VALUE_STRING(flags, char, 0, len_max)}};
@@ -281,7 +329,10 @@ static void fields_fill(void)
     static const cyaml_schema_field_t of_client[] = {
         CYAML_FIELD_SEQUENCE("accounts", OPT, texts_t, accounts, &text_schema, 0, 64),
         CYAML_FIELD_SEQUENCE("rights", CYAML_FLAG_POINTER, texts_t, rights, &text_schema, 0, 64)};
+    static const cyaml_schema_field_t tiers[] = {
+        CYAML_FIELD_SEQUENCE("tiers", OPT, texts_t, tiers, &tier_schema, 0, FEE_TIERS_MAX)};
     fields[CAPTURE][sections[CAPTURE].count]     = files[0];
+    fields[FEES][sections[FEES].count]           = tiers[0];
     fields[LANES][sections[LANES].count]         = clients[0];
     fields[CLIENTS][sections[CLIENTS].count]     = of_client[0];
     fields[CLIENTS][sections[CLIENTS].count + 1] = of_client[1];
@@ -409,6 +460,14 @@ static err_t setting_take(const setting_t *s, const char *name, const char *text
         return err_set(ERR_CONFIG, "%s is \"%s\", allowed is an absolute path without . and .. in it, at most %d bytes",
                        name, text, PATH_TEXT_MAX);
     }
+    if (s->kind == KIND_QUEUE || (s->kind == KIND_LATENCY && *text)) {
+        queue_cfg_t  queue;
+        models_leg_t leg;
+        const err_t  err = s->kind == KIND_QUEUE ? queue_parse(text, &queue) : models_leg_parse(text, &leg);
+        if (err) {
+            return err_wrap(ERR_CONFIG, "%s", name);
+        }
+    }
     if (s->kind == KIND_DECIMAL || s->kind == KIND_AMOUNT) {
         const bool    above  = s->kind == KIND_AMOUNT;
         const bool    parsed = places_parse(text, s->places, &scale, &value);
@@ -449,7 +508,8 @@ static err_t section_take(const section_t *section, const texts_t *texts, void *
         char             name[64];
         snprintf(name, sizeof name, "%s%s%s", section->name, *section->name ? "." : "", s->key);
         *key              = s->key;
-        const bool  given = text && (*text || text != s->fallback || s->kind == KIND_PATH || s->kind == KIND_USER);
+        const bool  given = text && (*text || text != s->fallback || s->kind == KIND_PATH || s->kind == KIND_USER ||
+                                    s->kind == KIND_LATENCY);
         const err_t err   = given ? setting_take(s, name, text, base) : ERR_OK;
         if (err) {
             return err;
@@ -581,6 +641,46 @@ static err_t clients_take(config_t *c, const char *file, const yaml_places_t *pl
     return err;
 }
 
+err_t config_fees(const config_t *c, fee_cfg_t *out)
+{
+    const struct {
+        const char *text;
+        unsigned    places;
+        int64_t    *to;
+    } decimals[] = {{c->venue.maker_fee_bps, 4, &out->maker_rate_e8}, /* basis points with 4 decimals are 10^-8 */
+                    {c->venue.taker_fee_bps, 4, &out->taker_rate_e8},
+                    {c->fees.per_contract, 8, &out->per_contract_e8},
+                    {c->fees.min_fill, 8, &out->min_fill_e8},
+                    {c->fees.min_order, 8, &out->min_order_e8}};
+    bool good    = true;
+    *out         = (fee_cfg_t){.window_days = (uint32_t)c->fees.window_days, .tier_count = c->fees.tiers_count};
+    for (unsigned i = 0; i < sizeof decimals / sizeof decimals[0]; i++) {
+        good &= decimal_parse(decimals[i].text, strlen(decimals[i].text), decimals[i].places, decimals[i].to) == ERR_OK;
+    }
+    for (unsigned i = 0; i < c->fees.tiers_count; i++) {
+        const config_tier_t *t  = &c->fees.tiers[i];
+        fee_tier_t          *to = &out->tiers[i];
+        good &= decimal_parse(t->from, strlen(t->from), 0, &to->from_volume) == ERR_OK &&
+                decimal_parse(t->maker_bps, strlen(t->maker_bps), 4, &to->maker_rate_e8) == ERR_OK &&
+                decimal_parse(t->taker_bps, strlen(t->taker_bps), 4, &to->taker_rate_e8) == ERR_OK;
+    }
+    if (!good) {
+        return err_set(ERR_CONFIG, "fees: an amount or a rate is no decimal with as many places as it may have");
+    }
+    return fee_check(out) ? ERR_CONFIG : ERR_OK;
+}
+
+static err_t tiers_take(config_t *c, const char *file, const yaml_places_t *places, const texts_t *fees)
+{
+    void     *tiers = NULL;
+    fee_cfg_t built;
+    err_t     err =
+        list_take(file, places, &sections[TIERS], fees->tiers, fees->tiers_count, sizeof *c->fees.tiers, &tiers);
+    c->fees.tiers       = tiers;
+    c->fees.tiers_count = fees->tiers_count;
+    return err ? err : at_line(config_fees(c, &built), file, places, "fees", 0, "from");
+}
+
 static err_t file_take(config_t *c, const char *file, const yaml_places_t *places, const config_file_t *raw)
 {
     err_t err = ERR_OK;
@@ -605,6 +705,7 @@ static err_t file_take(config_t *c, const char *file, const yaml_places_t *place
     c->capture.files_count = raw->single[CAPTURE].files_count;
     c->strategies_count    = raw->strategies_count;
     err                    = err ? err : clients_take(c, file, places, &raw->single[LANES]);
+    err                    = err ? err : tiers_take(c, file, places, &raw->single[FEES]);
     return err ? err : strategies_check(file, places, raw);
 }
 
@@ -678,6 +779,7 @@ void config_free(config_t *config)
         free(config->accounts);
         free(config->risk);
         free(config->lanes.clients);
+        free(config->fees.tiers);
         free(config);
     }
 }
@@ -857,9 +959,13 @@ static void section_print(const section_t *section, const char *first, const cha
             memcpy(&text, (const char *)base + s->offset, sizeof text);
         }
         const char *quote = whole ? "" : "\"";
-        if (s->kind == KIND_WORD || s->kind == KIND_PATH) {
+        if (s->kind == KIND_WORD || s->kind == KIND_PATH || s->kind == KIND_QUEUE || s->kind == KIND_LATENCY) {
             printf("%s%s: %s%s%s # %s: %s\n", i ? indent : first, s->key, quote, text, quote,
-                   s->kind == KIND_WORD ? s->words : "absolute path", s->help);
+                   s->kind == KIND_WORD    ? s->words
+                   : s->kind == KIND_PATH  ? "absolute path"
+                   : s->kind == KIND_QUEUE ? "a model"
+                                           : MODELS_LEG_HELP,
+                   s->help);
             continue;
         }
         printf("%s%s: %s%s%s # %s%" PRId64 " to %" PRId64 "%s: %s\n", i ? indent : first, s->key, quote, text, quote,
@@ -927,6 +1033,19 @@ static void clients_print(const config_t *c)
     }
 }
 
+static void tiers_print(const config_fees_t *fees)
+{
+    printf(fees->tiers_count ? "  tiers:\n"
+                             : "  # tiers: # none written: the rates of venue; at most %u, an entry has\n",
+           FEE_TIERS_MAX);
+    for (unsigned i = 0; i < fees->tiers_count; i++) {
+        section_print(&sections[TIERS], "    - ", "      ", &fees->tiers[i]);
+    }
+    if (fees->tiers_count == 0) {
+        section_print(&sections[TIERS], "  #   - ", "  #     ", NULL);
+    }
+}
+
 void config_print(const config_t *c)
 {
     for (unsigned i = 0; i < SINGLE_COUNT; i++) {
@@ -939,6 +1058,8 @@ void config_print(const config_t *c)
             files_print(&c->capture);
         } else if (i == LANES) {
             clients_print(c);
+        } else if (i == FEES) {
+            tiers_print(&c->fees);
         }
     }
     list_print(&sections[ACCOUNTS], c->accounts, c->accounts_count, sizeof *c->accounts);

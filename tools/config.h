@@ -14,6 +14,7 @@
  *          64 bytes, a strategy 512. */
 #pragma once
 
+#include "core/match/fee.h"
 #include "core/ref/instrument.h"
 #include "core/types/err.h"
 #include "ipc/settings.h"
@@ -59,6 +60,10 @@ bool config_path(const char *name, char *out, size_t cap);
 
 /* config_instrument: build a definition from an entry. ERR_CONFIG names venue, symbol, field and value. */
 err_t config_instrument(const config_instrument_t *entry, uint16_t venue_id, instrument_t *out);
+
+/* config_fees: what the simulated venue takes, of venue and fees together. ERR_CONFIG with a sentence; a configuration that
+ * config_load took has none. */
+err_t config_fees(const config_t *config, fee_cfg_t *out);
 
 /* config_print: every setting in force with its range and meaning, as YAML that config_load takes, to stdout. */
 void config_print(const config_t *config);

@@ -35,6 +35,7 @@ bool engine_message_allowed(record_source_t source, const msg_t *msg)
 {
     switch (msg->type) {
     case MSG_BOOK_UPDATE:
+    case MSG_MBO_UPDATE:
     case MSG_TRADE:
     case MSG_TOP:
     case MSG_FEED_STATE: return source == RECORD_SOURCE_MD;
@@ -283,12 +284,10 @@ static uint32_t instruments_follow(engine_loop_t *l)
 
 /* The first price of an instrument comes with its first snapshot: its limits in quantities are journaled before. The
  * message waits meanwhile, for its place in the ring is used by them. */
-static bool needs_price(const engine_loop_t *l, const msg_t *msg)
+static bool needs_price(const engine_loop_t *l, const msg_t *msg, uint32_t *id, int64_t *px)
 {
-    const book_update_t *upd = msg->body;
-    return msg->type == MSG_BOOK_UPDATE && (upd->flags & BOOK_FLAG_SNAPSHOT) && msg->tail_count &&
-           upd->instrument_id >= 1 && upd->instrument_id <= engine_instrument_count(l->engine) &&
-           upd->instrument_id <= TOPOLOGY_INSTRUMENTS_MAX && !l->priced[upd->instrument_id];
+    return setup_first_price(msg, id, px) && *id >= 1 && *id <= engine_instrument_count(l->engine) &&
+           *id <= TOPOLOGY_INSTRUMENTS_MAX && !l->priced[*id];
 }
 
 /* False: no room now. */
@@ -317,7 +316,9 @@ static void refuse(engine_loop_t *l, const engine_source_t *s, origin_t from, ui
 /* The message of that type and length whose bytes lie in slot 0. False: blocked; it must be read again. */
 static bool take(engine_loop_t *l, const engine_source_t *s, origin_t from, uint32_t type, uint32_t len)
 {
-    msg_t msg;
+    msg_t    msg;
+    uint32_t id;
+    int64_t  px;
     if (message_read((msg_type_t)type, record_message(lossless_slot(&l->jrn, 0)), len, &msg) != ERR_OK) {
         refuse(l, s, from, type, err_msg());
         return true;
@@ -326,10 +327,9 @@ static bool take(engine_loop_t *l, const engine_source_t *s, origin_t from, uint
         refuse(l, s, from, type, "not for an adapter to say here");
         return true;
     }
-    if (needs_price(l, &msg)) {
-        const level_t *levels = msg.tail;
+    if (needs_price(l, &msg, &id, &px)) {
         memcpy(l->held, record_message(lossless_slot(&l->jrn, 0)), len);
-        if (!price(l, ((const book_update_t *)msg.body)->instrument_id, levels[0].px)) {
+        if (!price(l, id, px)) {
             return false;
         }
         void *at = record_message(lossless_slot(&l->jrn, 0));
@@ -714,7 +714,7 @@ err_t engine_loop_begin(engine_loop_t *l)
     l->sequence     = engine_seq(l->engine);
     l->journal_down = true; /* as after BOOT, until it was seen to work */
     for (uint32_t id = 1; id <= engine_instrument_count(l->engine) && id <= TOPOLOGY_INSTRUMENTS_MAX; id++) {
-        l->priced[id] = book_updated_mono_ns(engine_book(l->engine, id)) != 0;
+        l->priced[id] = view_updated_mono_ns(engine_market(l->engine, id)) != 0;
     }
     return ERR_OK;
 }

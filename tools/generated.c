@@ -56,15 +56,15 @@ static void feeds_fill(summary_t *sum, summary_feed_t *feeds)
     sum->feeds      = feeds;
     sum->feed_count = engine_instrument_count(sum->run->engine);
     for (uint32_t i = 0; i < sum->feed_count; i++) {
-        const book_t *book = engine_book(sum->run->engine, i + 1);
-        feeds[i]           = (summary_feed_t){.ins = engine_instrument(sum->run->engine, i + 1), .market = "generated"};
-        feeds[i].stats.diffs_applied  = book_rpt_seq(book);
-        feeds[i].stats.last_update_id = book_venue_seq(book);
+        const view_t book = engine_market(sum->run->engine, i + 1);
+        feeds[i]          = (summary_feed_t){.ins = engine_instrument(sum->run->engine, i + 1), .market = "generated"};
+        feeds[i].stats.diffs_applied  = view_rpt_seq(book);
+        feeds[i].stats.last_update_id = view_venue_seq(book);
         feeds[i].stats.trades         = sum->run->trades[i + 1];
-        if (book_health(book) != FEED_LIVE) {
+        if (view_health(book) != FEED_LIVE) {
             char text[128];
             snprintf(text, sizeof text, "%s: the book ends %s (%s)", feeds[i].ins->symbol,
-                     feed_health_str(book_health(book)), feed_reason_str(book_reason(book)));
+                     feed_health_str(view_health(book)), feed_reason_str(view_reason(book)));
             json_array_append_new(sum->errors, json_string(text));
         }
     }

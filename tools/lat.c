@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/match/latency.h"
 #include "ipc/histogram.h"
 #include "ipc/role.h"
 #include "tools/command.h"
@@ -137,7 +138,33 @@ static void epochs_json(json_t *list, const lat_row_t *row)
     }
 }
 
-json_t *view_lat(const attach_t *a, uint32_t over_ms, bool lives)
+/* The counters that are not 0 as [upper end, count], rising: at most max of them, neighbours joined by their upper end where
+ * there are more, as few as it takes. The last end is the largest value itself, where it is known. */
+static json_t *buckets_json(const histogram_copy_t *h, uint32_t max)
+{
+    json_t  *list = json_array();
+    uint32_t used = 0, seen = 0;
+    uint64_t joined = 0;
+    for (uint32_t i = 0; i < HISTOGRAM_COUNTERS; i++) {
+        used += h->counter[i] != 0;
+    }
+    for (uint32_t i = 0; i < HISTOGRAM_COUNTERS; i++) {
+        if (h->counter[i] == 0) {
+            continue;
+        }
+        joined += h->counter[i];
+        seen++;
+        /* the n-th of `used` counters ends a bucket when it passes another max-th part of them */
+        if (used <= max || (uint64_t)seen * max / used != (uint64_t)(seen - 1) * max / used) {
+            const uint64_t end = seen == used ? h->max : histogram_highest(i);
+            json_array_append_new(list, json_pack("[o, o]", table_u64(end), table_u64(joined)));
+            joined = 0;
+        }
+    }
+    return list;
+}
+
+json_t *view_lat(const attach_t *a, uint32_t over_ms, bool lives, uint32_t buckets)
 {
     lat_row_t      rows[LAT_MAX];
     const uint32_t count = rows_find(a, rows);
@@ -148,7 +175,11 @@ json_t *view_lat(const attach_t *a, uint32_t over_ms, bool lives)
         rows_lives(a, rows, count);
     }
     for (uint32_t i = 0; i < count; i++) {
-        json_array_append_new(list, histogram_json(&rows[i]));
+        json_t *o = histogram_json(&rows[i]);
+        if (buckets) {
+            json_object_set_new(o, "buckets", buckets_json(rows[i].copy, buckets));
+        }
+        json_array_append_new(list, o);
         epochs_json(epochs, &rows[i]);
         free(rows[i].copy);
     }
@@ -191,12 +222,17 @@ static int usage(FILE *to)
         "  --csv             the table as CSV\n"
         "  --over MS         only what happens from now on, in so many milliseconds (1 to 3600000)\n"
         "  --lives           with what earlier lives of the roles left in shared memory\n"
+        "  --buckets N       with --json: what was counted, in at most N buckets [ns, count] (1 to 4096), from which "
+        "the\n"
+        "                    latencies of a simulated venue can be drawn (`hwal config show`, latency)\n"
         "  --epochs          ten seconds by ten seconds, the last 64 of them, each with its own maximum\n\n"
         "examples:\n"
         "  hwal lat\n"
         "  hwal lat --over 5000\n"
         "  hwal lat --epochs --csv >epochs.csv\n"
-        "  hwal lat --json | jq '.histograms[].p99'\n",
+        "  hwal lat --json | jq '.histograms[].p99'\n"
+        "  hwal lat --json --buckets 1024 >lat.json; hwal replay FILE --latency 'place=histogram lat.json "
+        "engine.decide'\n",
         to);
     return to == stdout ? EXIT_OK : EXIT_USAGE;
 }
@@ -207,10 +243,11 @@ int command_lat(int argc, char **argv)
                                             {"over", required_argument, NULL, 'o'},
                                             {"lives", no_argument, NULL, 'l'},
                                             {"epochs", no_argument, NULL, 'e'},
+                                            {"buckets", required_argument, NULL, 'b'},
                                             {0}};
     attach_args_t              args;
     attach_t                   a;
-    uint32_t                   over_ms = 0;
+    uint32_t                   over_ms = 0, buckets = 0;
     bool                       lives = false, epochs = false;
     attach_args(&args);
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -220,9 +257,12 @@ int command_lat(int argc, char **argv)
         if (c == 'o' && !attach_number(optarg, 1, OVER_MS_MAX, &over_ms)) {
             return command_error("lat", EXIT_USAGE, "--over %s: milliseconds, 1 to %u", optarg, OVER_MS_MAX);
         }
+        if (c == 'b' && !attach_number(optarg, 1, LATENCY_POINTS_MAX, &buckets)) {
+            return command_error("lat", EXIT_USAGE, "--buckets %s: 1 to %u", optarg, LATENCY_POINTS_MAX);
+        }
         lives  = lives || c == 'l';
         epochs = epochs || c == 'e';
-        if (c != 'o' && c != 'l' && c != 'e' && !attach_option(&args, c)) {
+        if (c != 'o' && c != 'l' && c != 'e' && c != 'b' && !attach_option(&args, c)) {
             return command_unknown("lat", argv);
         }
     }
@@ -234,7 +274,7 @@ int command_lat(int argc, char **argv)
     if (rc != EXIT_OK) {
         return rc;
     }
-    json_t       *view = view_lat(&a, over_ms, lives);
+    json_t       *view = view_lat(&a, over_ms, lives, buckets);
     const json_t *rows = json_object_get(view, epochs ? "epochs" : "histograms");
     if (args.json) {
         table_json(stdout, view);

@@ -13,6 +13,7 @@ static const struct {
 } commands[] = {
     {"run", command_run, "trade a generated market with the built-in venue and print a summary"},
     {"replay", command_replay, "feed recorded captures through book, strategy, risk and a simulated venue"},
+    {"record", command_record, "a live instance or captures into a recording; export, info, verify of it"},
     {"status", command_status, "state of a live instance: roles, rings, journal, kill words"},
     {"top", command_top, "its screens, redrawn: overview, ladder, blotter, positions"},
     {"tail", command_tail, "its newest events, and what follows"},

@@ -6,9 +6,12 @@
 #include <string.h>
 #include <x86intrin.h>
 
+#include "tools/models.h"
+
 #define TICK_NS (100 * NS_PER_MS)
 #define DELAY_DEPTH 65536u
-#define SESSION_ID 1u /* high half of the simulated venue's ids */
+#define FEED_DEPTH 16384u /* market messages on their way to the engine: 18 MB */
+#define SESSION_ID 1u     /* high half of the simulated venue's ids */
 
 /* ---- memory: everything once, touched ---------------------------------------------------------------------------- */
 static void *take(offline_t *run, size_t align, size_t bytes)
@@ -122,16 +125,13 @@ static err_t reports_home(offline_t *run)
 err_t offline_to_engine(offline_t *run, const msg_t *msg)
 {
     const now_t now = {.mono_ns = run->now_ns, .utc_ns = run->now_ns};
-    if (msg->type == MSG_BOOK_UPDATE) {
-        const book_update_t *upd    = msg->body;
-        const level_t       *levels = msg->tail;
-        if (!run->limited[upd->instrument_id] && msg->tail_count && (upd->flags & BOOK_FLAG_SNAPSHOT)) {
-            const instrument_t *ins          = engine_instrument(run->engine, upd->instrument_id);
-            const err_t         err          = setup_price(&run->setup, ins, levels[0].px, set_up, run);
-            run->limited[upd->instrument_id] = true;
-            if (err) {
-                return err;
-            }
+    uint32_t    id;
+    int64_t     px;
+    if (setup_first_price(msg, &id, &px) && !run->limited[id]) {
+        const err_t err  = setup_price(&run->setup, engine_instrument(run->engine, id), px, set_up, run);
+        run->limited[id] = true;
+        if (err) {
+            return err;
         }
     }
     if (msg->type == MSG_TRADE) {
@@ -142,13 +142,23 @@ err_t offline_to_engine(offline_t *run, const msg_t *msg)
     return err ? err : outputs(run);
 }
 
+/* A message that the venue has seen goes to the engine: at once, or by the feed's leg. */
+static err_t feed_engine(offline_t *run, const msg_t *msg)
+{
+    if (!run->feed_delayed) {
+        return offline_to_engine(run, msg);
+    }
+    const err_t err = delay_push_feed(run->delay, run->now_ns, msg);
+    return err == ERR_FULL ? err_set(err, "more than %u market messages on their way to the engine", FEED_DEPTH) : err;
+}
+
 /* Market data that the generated venue made of its last event. */
 static err_t generated_market(offline_t *run)
 {
     msg_t msg;
     err_t err = reports_home(run);
     while (!err && flow_md_next(run->flow, &msg)) {
-        err = offline_to_engine(run, &msg);
+        err = feed_engine(run, &msg);
     }
     return err;
 }
@@ -156,8 +166,11 @@ static err_t generated_market(offline_t *run)
 static err_t arrive(offline_t *run, const delay_msg_t *msg)
 {
     run->now_ns = msg->due_ns;
-    if (msg->leg == DELAY_REPORT) {
+    if (msg->leg == DELAY_ACK || msg->leg == DELAY_FILL) {
         return apply(run, MSG_EXEC_REPORT, &msg->report);
+    }
+    if (msg->leg == DELAY_FEED) {
+        return offline_to_engine(run, &msg->feed);
     }
     if (run->flow) {
         const err_t err = flow_request(run->flow, &msg->req, run->now_ns, &run->reports);
@@ -209,7 +222,7 @@ err_t offline_to_venue(offline_t *run, const msg_t *msg)
 err_t offline_market(offline_t *run, const msg_t *msg)
 {
     const err_t err = offline_to_venue(run, msg);
-    return err ? err : offline_to_engine(run, msg);
+    return err ? err : feed_engine(run, msg);
 }
 
 err_t offline_generate(offline_t *run, int64_t until_ns)
@@ -237,9 +250,8 @@ err_t offline_generate(offline_t *run, int64_t until_ns)
 
 err_t offline_end(offline_t *run)
 {
-    const config_venue_t *venue = &run->config->venue;
-    const int64_t         last  = run->now_ns + (venue->place_us + venue->cancel_us + venue->report_us) * NS_PER_US;
-    err_t                 err   = run->flow ? offline_generate(run, last) : ERR_OK;
+    const int64_t last = run->now_ns + run->answer_ns;
+    err_t         err  = run->flow ? offline_generate(run, last) : ERR_OK;
     return err ? err : offline_begin(run, last);
 }
 
@@ -288,20 +300,52 @@ static err_t instruments_open(offline_t *run, const instrument_t *ins, uint32_t 
     return err ? err : setup_open(&run->setup, set_up, run);
 }
 
+/* Single orders are kept when the engine keeps some: an instrument that turns out to be by order has room for them. */
+static mbo_cfg_t mbo_cfg(const config_t *c)
+{
+    return c->engine.mbo_books == 0 ? (mbo_cfg_t){0}
+                                    : (mbo_cfg_t){.orders_max = (uint32_t)c->engine.mbo_orders,
+                                                  .levels_max = (uint32_t)c->engine.mbo_levels};
+}
+
+static delay_t *delay_open(offline_t *run)
+{
+    models_delay_t models;
+    if (models_delay(run->config, DELAY_DEPTH, FEED_DEPTH, &models)) {
+        return NULL;
+    }
+    void *mem         = take(run, delay_align(), delay_footprint(&models.cfg));
+    run->delay        = mem ? delay_new(mem, &models.cfg) : NULL;
+    run->feed_delayed = models.cfg.depth[DELAY_FEED] > 0;
+    models_delay_free(&models);
+    if (run->delay) { /* placed, then changed or cancelled; the report; what the engine sees of it */
+        int64_t slowest[DELAY_LEGS];
+        for (delay_leg_t leg = DELAY_PLACE; leg < DELAY_LEGS; leg++) {
+            slowest[leg] = delay_slowest_ns(run->delay, leg);
+        }
+        run->answer_ns = slowest[DELAY_PLACE] + max_i64(slowest[DELAY_AMEND], slowest[DELAY_CANCEL]) +
+                         max_i64(slowest[DELAY_ACK], slowest[DELAY_FILL]) + slowest[DELAY_FEED];
+    }
+    return run->delay;
+}
+
 static err_t venue_open(offline_t *run, uint32_t count, const flow_cfg_t *flow_cfg)
 {
-    const config_t   *c     = run->config;
-    const delay_cfg_t delay = {
-        .latency_ns = {c->venue.place_us * NS_PER_US, c->venue.cancel_us * NS_PER_US, c->venue.report_us * NS_PER_US},
-        .depth      = {DELAY_DEPTH, DELAY_DEPTH, DELAY_DEPTH}};
-    void *mem        = take(run, delay_align(), delay_footprint(&delay));
-    run->delay       = mem ? delay_new(mem, &delay) : NULL;
-    uint32_t reports = FLOW_REPORTS_MAX;
+    const config_t *c       = run->config;
+    void           *mem     = delay_open(run);
+    uint32_t        reports = FLOW_REPORTS_MAX;
+    queue_cfg_t     queue;
+    if (!mem || queue_parse(c->venue.queue, &queue)) {
+        return ERR_CONFIG;
+    }
     if (!flow_cfg) {
         const sim_venue_cfg_t cfg = {.session         = SESSION_ID,
                                      .instruments_max = count,
                                      .orders_max      = 4096,
                                      .fills_max       = 1024,
+                                     .trades_take     = (uint32_t)c->venue.trades_take,
+                                     .queue           = queue,
+                                     .mbo             = mbo_cfg(c),
                                      .book            = {.window_ticks = (uint32_t)c->engine.book_window_ticks,
                                                          .far_slots    = (uint32_t)c->engine.book_far_levels}};
         mem                       = take(run, sim_venue_align(), sim_venue_footprint(&cfg));
@@ -321,13 +365,9 @@ static err_t open_all(offline_t *run, const instrument_t *ins, uint32_t count, c
 {
     static instrument_t generated[FLOW_INSTRUMENTS];
     err_t               err;
-    int64_t             maker, taker; /* basis points with 4 decimals are 10^-8 */
-    if ((err = setup_begin(&run->setup, run->config)) ||
-        (err = setup_amount(run->config->venue.maker_fee_bps, 4, &maker)) ||
-        (err = setup_amount(run->config->venue.taker_fee_bps, 4, &taker))) {
+    if ((err = setup_begin(&run->setup, run->config)) || (err = config_fees(run->config, &run->fee))) {
         return err;
     }
-    run->fee = (fee_cfg_t){.maker_rate_e8 = maker, .taker_rate_e8 = taker};
     if (flow_cfg) {
         flow_cfg_t with_fee = *flow_cfg;
         with_fee.fee        = run->fee;

@@ -5,7 +5,7 @@
  *   market data ─▶ offline_begin  │                                    │
  *                  offline_market ├─▶ engine ─▶ orders ─▶ delay: place, cancel ─▶ simulated venue
  *                                 │      │                             ▲
- *                                 └──────┼─────── recorded market ─────┘   (a generated venue makes it instead)
+ *                 (delay: feed)   └──────┼─────── recorded market ─────┘   (a generated venue makes it instead)
  *                                        └─▶ counts, denials by code, output hash
  *
  * At each receive time first everything that is due on its way arrives (requests at the venue, reports at the engine,
@@ -17,8 +17,10 @@
  *          configuration does not name begins with 100,000 of its currency (10 of a coin). Limits that it does not
  *          name follow from that: an order at most 1/4 of it, a position all of it, a day's loss 1/10. Limits in
  *          quantities are set from them at the first price of an instrument.
- * Latency  place: from our decision to the venue as the feed's clock sees it (so it holds the feed's own delay too);
- *          report: from the venue back to us. Both constant. A time stamp of the venue is never compared with ours.
+ * Latency  of each leg by configuration (tools/models.h), constant or drawn: place, amend, cancel: from our decision to the
+ *          venue as the feed's clock sees it (so it holds the feed's own delay too, as recorded); ack, fill: from the venue
+ *          back to us; feed: market data reach the engine so much later than the venue, which matches on its own time, at
+ *          the recorded one. A time stamp of the venue is never compared with ours.
  * Memory   all of it is allocated by offline_open, counted in bytes; after that nothing is.
  * Threads  one. */
 #pragma once
@@ -58,8 +60,10 @@ typedef struct offline {
     offline_counts_t counts;
     int64_t          next_tick_ns;
     int64_t          now_ns;
-    bool             acted; /* an order action left since offline_begin */
+    bool             feed_delayed; /* market data go by the feed's leg */
+    bool             acted;        /* an order action left since offline_begin */
     fee_cfg_t        fee;
+    int64_t          answer_ns; /* an order placed now is answered, and the answer known, within it */
     const config_t  *config;
     uint64_t         bytes;
     histogram_t     *decide; /* TSC ticks: market message in to its last output record out, when an order came of it */
@@ -85,8 +89,9 @@ void  offline_close(offline_t *run);
 /* offline_begin: time moves to ts_ns: all that is due by then arrives, and a TICK every 100 ms. */
 err_t offline_begin(offline_t *run, int64_t ts_ns);
 
-/* offline_market: one recorded market message at the time of the last offline_begin: venue, then engine. The two halves
- * are there for who measures one of them. */
+/* offline_market: one recorded market message at the time of the last offline_begin: venue, then engine, then or when it
+ * has come by the feed's leg. The two halves (of which offline_to_engine knows no feed latency) are there for who measures
+ * one of them. */
 err_t offline_market(offline_t *run, const msg_t *msg);
 err_t offline_to_venue(offline_t *run, const msg_t *msg);
 err_t offline_to_engine(offline_t *run, const msg_t *msg);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/engine/engine_view.h"
+#include "hwal_fbs.h"
 #include "ipc/message.h"
 
 #define TENANT_ID 1u /* one tenant an instance */
@@ -51,19 +52,74 @@ static void put_instrument(publish_t *p, uint32_t id)
     put(p, RECORD_ID_INSTRUMENTS, id - 1, &msg, id);
 }
 
+/* Book records are written where they lie, levels straight from the book: a walk, and no copy of it. */
+static hwal_book_update_msg_slot_t begin_book(publish_t *p, uint32_t id)
+{
+    records_writer_t           *w = &p->records[RECORD_ID_BOOKS];
+    hwal_book_update_msg_slot_t slot;
+    const bool room = hwal_book_update_msg_reserve(records_begin(w, id - 1), w->stride - RING_SLOT_HEAD, &slot);
+    assert(room && slot.levels_max >= 2 * TOPOLOGY_BOOK_LEVELS); /* topology.c pins the stride */
+    return slot;
+}
+
+static void end_book(publish_t *p, uint32_t id, const hwal_book_update_msg_slot_t *slot, book_update_t *body)
+{
+    publish_book_t *shown = &p->book_shown[id];
+    body->bid_count       = shown->bid_count;
+    body->ask_count       = shown->ask_count;
+    body->rpt_seq         = engine_seq(p->engine);
+    *slot->body           = *body;
+    shown->same           = true;
+    const size_t len      = hwal_book_update_msg_commit(slot, (uint32_t)shown->bid_count + shown->ask_count);
+    records_end(&p->records[RECORD_ID_BOOKS], id - 1,
+                &(ring_meta_t){.len = (uint32_t)len, .type = MSG_BOOK_UPDATE, .topic = id, .tenant = TENANT_ID});
+}
+
+static bool book_published(const publish_t *p, uint32_t id)
+{
+    return id <= p->records[RECORD_ID_BOOKS].count && id <= TOPOLOGY_INSTRUMENTS_MAX &&
+           engine_instrument(p->engine, id) != NULL;
+}
+
 static void put_book(publish_t *p, uint32_t id)
 {
-    book_update_t body;
-    level_t       levels[2 * TOPOLOGY_BOOK_LEVELS];
-    if (!engine_book_record(p->engine, id, TOPOLOGY_BOOK_LEVELS, &body, levels)) {
+    if (!book_published(p, id)) {
         return;
     }
-    body.rpt_seq    = engine_seq(p->engine);
-    const msg_t msg = {.type       = MSG_BOOK_UPDATE,
-                       .body       = &body,
-                       .tail       = levels,
-                       .tail_count = (uint32_t)body.bid_count + body.ask_count};
-    put(p, RECORD_ID_BOOKS, id - 1, &msg, id);
+    const hwal_book_update_msg_slot_t slot  = begin_book(p, id);
+    publish_book_t                   *shown = &p->book_shown[id];
+    book_update_t                     body;
+    engine_book_record(p->engine, id, TOPOLOGY_BOOK_LEVELS, &body, slot.levels);
+    const uint32_t bids = body.bid_count, asks = body.ask_count;
+    *shown = (publish_book_t){.bid_px    = bids < TOPOLOGY_BOOK_LEVELS ? INT64_MIN : slot.levels[bids - 1].px,
+                              .ask_px    = asks < TOPOLOGY_BOOK_LEVELS ? INT64_MAX : slot.levels[bids + asks - 1].px,
+                              .bid_count = (uint16_t)bids,
+                              .ask_count = (uint16_t)asks};
+    end_book(p, id, &slot, &body);
+}
+
+/* After a part of a message; at its end the record is written: anew, or, when no level that it shows may have changed,
+ * only what it says of itself. */
+static void show_levels(publish_t *p, const book_update_t *upd, const level_t *levels)
+{
+    const uint32_t id = upd->instrument_id;
+    if (!book_published(p, id)) {
+        return;
+    }
+    publish_book_t *shown = &p->book_shown[id];
+    shown->same           = shown->same && (upd->flags & BOOK_FLAG_SNAPSHOT) == 0 &&
+                  !book_within(upd, levels, shown->bid_px, shown->ask_px);
+    if ((upd->flags & BOOK_FLAG_LAST) == 0) {
+        return;
+    }
+    if (!shown->same) {
+        put_book(p, id);
+        return;
+    }
+    const hwal_book_update_msg_slot_t slot = begin_book(p, id);
+    book_update_t                     body;
+    engine_book_record(p->engine, id, 0, &body, NULL);
+    end_book(p, id, &slot, &body);
 }
 
 static void put_feed(publish_t *p, uint32_t id, int64_t ts_utc_ns, bool always)
@@ -91,6 +147,17 @@ static void put_trade(publish_t *p, uint32_t id)
     if (engine_trade_record(p->engine, id, &body)) {
         put(p, RECORD_ID_TRADES, id - 1, &(msg_t){.type = MSG_TRADE, .body = &body}, id);
     }
+}
+
+static void put_statistics(publish_t *p, uint32_t id, bool always)
+{
+    statistics_t body;
+    if (id > TOPOLOGY_INSTRUMENTS_MAX || !engine_statistics_record(p->engine, id, &body) ||
+        (body.day_utc_ns == p->day_shown[id] && !always)) {
+        return;
+    }
+    p->day_shown[id] = body.day_utc_ns;
+    put(p, RECORD_ID_STATISTICS, id - 1, &(msg_t){.type = MSG_STATISTICS, .body = &body}, id);
 }
 
 static void put_order(publish_t *p, uint32_t row)
@@ -153,6 +220,7 @@ void publish_all(publish_t *p, int64_t ts_utc_ns)
         put_book(p, id);
         put_feed(p, id, ts_utc_ns, true);
         put_trade(p, id);
+        put_statistics(p, id, true);
     }
     put_orders(p);
     put_money(p);
@@ -217,13 +285,22 @@ static void show_input(publish_t *p, const msg_t *in, int64_t ts_utc_ns)
     case MSG_BOOK_UPDATE: {
         const book_update_t *upd = in->body;
         put_feed(p, upd->instrument_id, ts_utc_ns, false);
+        show_levels(p, upd, in->tail);
+        break;
+    }
+    case MSG_MBO_UPDATE: {
+        const mbo_update_t *upd = in->body;
+        put_feed(p, upd->instrument_id, ts_utc_ns, false);
         if (upd->flags & BOOK_FLAG_LAST) {
             put_book(p, upd->instrument_id);
         }
         break;
     }
     case MSG_TOP: put_book(p, ((const top_t *)in->body)->instrument_id); break;
-    case MSG_TRADE: put_trade(p, ((const trade_t *)in->body)->instrument_id); break;
+    case MSG_TRADE:
+        put_trade(p, ((const trade_t *)in->body)->instrument_id);
+        put_statistics(p, ((const trade_t *)in->body)->instrument_id, true);
+        break;
     case MSG_FEED_STATE: put_feed(p, ((const feed_state_t *)in->body)->instrument_id, ts_utc_ns, false); break;
     case MSG_INSTRUMENT_DEF: {
         const instrument_def_t *def = in->body;
@@ -231,12 +308,14 @@ static void show_input(publish_t *p, const msg_t *in, int64_t ts_utc_ns)
         if (id) {
             put_instrument(p, id);
             put_feed(p, id, ts_utc_ns, true);
+            put_statistics(p, id, true);
         }
         break;
     }
     case MSG_TICK:
         for (uint32_t id = 1; id <= engine_instrument_count(p->engine); id++) {
             put_feed(p, id, ts_utc_ns, true);
+            put_statistics(p, id, false);
         }
         put_money(p);
         break;

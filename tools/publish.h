@@ -8,11 +8,13 @@
  *                       best 20 a side; rpt_seq is the engine sequence
  *          FEEDS        when health or reason changed; ts_recv_ns of that input
  *          TRADES       each
+ *          STATISTICS   with each trade, at the instrument's definition, and on a TICK when the day is another one
  *          ORDERS       each order that a VERDICT, ORDER_REQUEST or EXEC_REPORT names; after BOOT all
  *          POSITIONS    after each booked fill; on a TICK all that were ever booked
  *          ACCOUNTS     after each booked fill, on a TICK, after CONTROL, ACCOUNT_DEF and MASS_STATUS
  *          event_seq is the sequence of the input in all that have one. publish_all: everything, after recovery.
- * Cost     a book ~0.2 us, the others ~30 ns each. No allocation, no system call. Threads: the engine's. */
+ * Cost     a book ~0.15 us when a level that it shows may have changed and ~20 ns when not, the others ~30 ns each. No
+ *          allocation, no system call. Nothing is believed that stands in the shared memory. Threads: the engine's. */
 #pragma once
 
 #include "core/engine/engine.h"
@@ -22,11 +24,21 @@
 #include "ipc/segment.h"
 #include "ipc/topology.h"
 
+typedef struct publish_book { /* what a book's record shows */
+    int64_t  bid_px;          /* of the last level shown; INT64_MIN: fewer than could be */
+    int64_t  ask_px;          /* INT64_MAX likewise */
+    uint16_t bid_count;
+    uint16_t ask_count;
+    bool     same; /* and no level that it shows changed since */
+} publish_book_t;
+
 typedef struct publish {
     const engine_t  *engine;
     ring_writer_t    ev;
     records_writer_t records[RECORD_ID_COUNT];
     uint16_t         feed_shown[TOPOLOGY_INSTRUMENTS_MAX + 1]; /* health and reason as published last */
+    publish_book_t   book_shown[TOPOLOGY_INSTRUMENTS_MAX + 1];
+    int64_t          day_shown[TOPOLOGY_INSTRUMENTS_MAX + 1]; /* day of the statistics as published last */
 } publish_t;
 
 /* publish_join: ev and the records in the engine's own segment. ERR_NOT_FOUND or ERR_PARSE names the object. */

@@ -1,6 +1,7 @@
 /* hwal replay: recorded captures, or a generated market, through the same core as live trading. One price can be
  * followed here in order: capture_next (a line) -> decode (text to integers) -> slot_commit -> offline_market (venue,
  * engine, orders). */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -18,7 +19,11 @@
 #include "tools/generated.h"
 #include "tools/offline.h"
 #include "tools/oracle.h"
+#include "tools/replay_bars.h"
+#include "tools/replay_candles.h"
+#include "tools/replay_dbn.h"
 #include "tools/replay_lobster.h"
+#include "tools/replay_recording.h"
 #include "tools/summary.h"
 #include "tools/verify.h"
 
@@ -28,17 +33,23 @@ typedef struct replay_feed {
     summary_feed_t summary;
     instrument_t   ins;
     oracle_t       oracle;
+    bar_series_t   bars;
 } replay_feed_t;
 
 typedef struct replay {
     /* options */
     const char  *config_file;
+    const char  *queue; /* NULL: as configured */
+    const char  *latency[DELAY_LEGS];
     const char  *instruments_file;
     char        *strategies[CONFIG_STRATEGIES_MAX];
     uint32_t     strategy_count;
+    const char  *bars;   /* rule and size, NULL = none */
+    const char  *csv;    /* where the bars go, NULL = nowhere, "-" = stdout */
     uint8_t      market; /* forced kind, 0 = as it looks */
     double       speed;  /* 0 = as fast as possible */
     bool         check, json, quiet;
+    bool         models; /* --queue or --latency */
     bool         generate;
     int64_t      seconds, rate, seed; /* of the generated market; -1: as configured */
     char *const *files;
@@ -62,33 +73,47 @@ typedef struct replay {
 
 static void usage(void)
 {
-    fputs("usage: hwal replay FILE... [OPTIONS]\n"
-          "       hwal replay --generate [OPTIONS]\n"
-          "       hwal replay --verify [--instance NAME | --dir DIR] (see --verify --help)\n"
-          "       hwal replay --lobster MESSAGES --book ORDERBOOK (see --lobster --help)\n\n"
-          "Replay recorded captures (lines of `<receive ns> <JSON>`, gzip or plain) through order book, strategies, "
-          "risk and\n"
-          "a simulated venue. Several files are one stream, merged by receive time. With --generate a seeded market "
-          "instead,\n"
-          "the same to the byte each time.\n\n"
-          "  --strategy SPEC    name or name:key=value,... ; may be repeated (default: those of the configuration,\n"
-          "                     else market_maker and sma_cross; `none` for none)\n"
-          "  --config FILE      settings (see `hwal config show`)\n"
-          "  --instruments FILE instruments with scales and ticks (default configs/instruments.yaml)\n"
-          "  --market KIND      spot, usdm or coinm; default: what the messages look like\n"
-          "  --speed N          N times the recorded pace; 1 = recorded pace; max = as fast as possible (default)\n"
-          "  --check            compare the book with the venue's best quotes after every diff\n"
-          "  --generate         a generated market (default settings: configs/demo.yaml)\n"
-          "  --seconds N        of its time; --rate N: its events a second; --seed N\n"
-          "  --json             one JSON object on stdout\n"
-          "  --quiet            no progress on the terminal\n\n"
-          "Exit code: 0 ok; 1 the data has faults (they are named) ; 2 usage.\n\n"
-          "examples:\n"
-          "  hwal replay btcusdt_20240808.gz btcusdt_20240809.gz --check\n"
-          "  hwal replay btcusdt_20240808.gz --strategy market_maker:notional=5000 --json | jq .pnl\n"
-          "  hwal replay btcusdt_20240808.gz --speed 10\n"
-          "  hwal replay --generate --seconds 60 --rate 50000 --seed 7 --json | jq .pnl\n",
-          stdout);
+    fputs(
+        "usage: hwal replay FILE... [OPTIONS]\n"
+        "       hwal replay --generate [OPTIONS]\n"
+        "       hwal replay --verify [--instance NAME | --dir DIR] (see --verify --help)\n"
+        "       hwal replay FILE.hwr [OPTIONS] (a recording of `hwal record`; see FILE.hwr --help)\n"
+        "       hwal replay --lobster MESSAGES --book ORDERBOOK (see --lobster --help)\n"
+        "       hwal replay FILE.dbn[.zst]... (see --dbn --help)\n"
+        "       hwal replay --candles FILE... (see --candles --help)\n\n"
+        "Replay recorded captures (lines of `<receive ns> <JSON>`, gzip or plain) through order book, strategies, "
+        "risk and\n"
+        "a simulated venue. Several files are one stream, merged by receive time. With --generate a seeded market "
+        "instead,\n"
+        "the same to the byte each time.\n\n"
+        "  --strategy SPEC    name or name:key=value,... ; may be repeated (default: those of the configuration,\n"
+        "                     else market_maker and sma_cross; `none` for none)\n"
+        "  --config FILE      settings (see `hwal config show`)\n"
+        "  --queue MODEL      our place among resting orders: risk_averse, prob_power:N, prob_power2:N, "
+        "prob_power3:N,\n"
+        "                     prob_log, prob_log2, optimistic, l3 (default: venue.queue)\n"
+        "  --latency LEG=L    of place, amend, cancel, ack, fill or feed: 200us, or \"histogram FILE ROLE.NAME "
+        "[SCALE]\"\n"
+        "                     of `hwal lat --json --buckets N`; may be repeated (default: latency, venue)\n"
+        "  --instruments FILE instruments with scales and ticks (default configs/instruments.yaml)\n"
+        "  --market KIND      spot, usdm or coinm; default: what the messages look like\n"
+        "  --speed N          N times the recorded pace; 1 = recorded pace; max = as fast as possible (default)\n"
+        "  --check            compare the book with the venue's best quotes after every diff\n"
+        "  --bars RULE:SIZE   trades as bars: time:60s, ticks:1000, volume:10, value:1000000; they must add up to the "
+        "trades\n"
+        "  --csv FILE         the bars as CSV, - for stdout\n"
+        "  --generate         a generated market (default settings: configs/demo.yaml)\n"
+        "  --seconds N        of its time; --rate N: its events a second; --seed N\n"
+        "  --json             one JSON object on stdout\n"
+        "  --quiet            no progress on the terminal\n\n"
+        "Exit code: 0 ok; 1 the data has faults (they are named) ; 2 usage.\n\n"
+        "examples:\n"
+        "  hwal replay btcusdt_20240808.gz btcusdt_20240809.gz --check\n"
+        "  hwal replay btcusdt_20240808.gz --strategy market_maker:notional=5000 --json | jq .pnl\n"
+        "  hwal replay btcusdt_20240808.gz --speed 10\n"
+        "  hwal replay btcusdt_20240808.gz --bars time:60s --csv - --strategy none\n"
+        "  hwal replay --generate --seconds 60 --rate 50000 --seed 7 --json | jq .pnl\n",
+        stdout);
 }
 
 /* The whole number of --name, which getopt holds; false when it is none, and that was said. */
@@ -106,14 +131,20 @@ static bool number(const char *name, int64_t low, int64_t high, int64_t *out)
 static int options_fit(const replay_t *r)
 {
     const bool generated = r->seconds >= 0 || r->rate >= 0 || r->seed >= 0;
-    const bool recorded  = r->instruments_file || r->market || r->speed > 0 || r->check;
+    const bool recorded  = r->instruments_file || r->market || r->speed > 0 || r->check || r->bars || r->models;
     if (r->generate) {
         if (r->file_count) {
             return command_error("replay", EXIT_USAGE, "\"%s\": --generate makes its own market", r->files[0]);
         }
-        return recorded ? command_error("replay", EXIT_USAGE,
-                                        "--instruments, --market, --speed and --check go with capture files only")
-                        : EXIT_OK;
+        return recorded
+                   ? command_error("replay", EXIT_USAGE,
+                                   "--instruments, --market, --speed, --check, --bars, --queue and --latency go with "
+                                   "capture files only")
+                   : EXIT_OK;
+    }
+    if (r->csv && (!r->bars || (r->json && strcmp(r->csv, "-") == 0))) {
+        return command_error("replay", EXIT_USAGE,
+                             r->bars ? "--json and --csv - both want stdout" : "--csv goes with --bars");
     }
     if (generated) {
         return command_error("replay", EXIT_USAGE, "--seconds, --rate and --seed go with --generate only");
@@ -127,15 +158,42 @@ static int options_fit(const replay_t *r)
                                CAPTURE_FILES_MAX);
 }
 
+/* LEG=SPEC; false when there is no such leg. The text is judged with the configuration. */
+static bool latency_option(replay_t *r, const char *text)
+{
+    for (delay_leg_t leg = DELAY_PLACE; leg < DELAY_LEGS; leg++) {
+        const size_t len = strlen(delay_leg_name(leg));
+        if (strncmp(text, delay_leg_name(leg), len) == 0 && text[len] == '=') {
+            r->latency[leg] = text + len + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Options that stand before the configuration. */
+static err_t options_set(replay_t *r)
+{
+    err_t err = r->queue ? config_set(r->config, "venue", "queue", r->queue) : ERR_OK;
+    for (delay_leg_t leg = DELAY_PLACE; !err && leg < DELAY_LEGS; leg++) {
+        err = r->latency[leg] ? config_set(r->config, "latency", delay_leg_name(leg), r->latency[leg]) : ERR_OK;
+    }
+    return err;
+}
+
 static int options(replay_t *r, int argc, char **argv)
 {
     enum {
         OPT_STRATEGY = 256,
         OPT_CONFIG,
+        OPT_QUEUE,
+        OPT_LATENCY,
         OPT_INSTRUMENTS,
         OPT_MARKET,
         OPT_SPEED,
         OPT_CHECK,
+        OPT_BARS,
+        OPT_CSV,
         OPT_GENERATE,
         OPT_SECONDS,
         OPT_RATE,
@@ -145,10 +203,14 @@ static int options(replay_t *r, int argc, char **argv)
     };
     static const struct option list[] = {{"strategy", required_argument, NULL, OPT_STRATEGY},
                                          {"config", required_argument, NULL, OPT_CONFIG},
+                                         {"queue", required_argument, NULL, OPT_QUEUE},
+                                         {"latency", required_argument, NULL, OPT_LATENCY},
                                          {"instruments", required_argument, NULL, OPT_INSTRUMENTS},
                                          {"market", required_argument, NULL, OPT_MARKET},
                                          {"speed", required_argument, NULL, OPT_SPEED},
                                          {"check", no_argument, NULL, OPT_CHECK},
+                                         {"bars", required_argument, NULL, OPT_BARS},
+                                         {"csv", required_argument, NULL, OPT_CSV},
                                          {"generate", no_argument, NULL, OPT_GENERATE},
                                          {"seconds", required_argument, NULL, OPT_SECONDS},
                                          {"rate", required_argument, NULL, OPT_RATE},
@@ -173,6 +235,18 @@ static int options(replay_t *r, int argc, char **argv)
             r->strategies[r->strategy_count++] = optarg;
             break;
         case OPT_CONFIG: r->config_file = optarg; break;
+        case OPT_QUEUE:
+            r->queue  = optarg;
+            r->models = true;
+            break;
+        case OPT_LATENCY:
+            r->models = true;
+            if (!latency_option(r, optarg)) {
+                return command_error(
+                    "replay", EXIT_USAGE,
+                    "--latency \"%s\" does not begin with one of: place= amend= cancel= ack= fill= feed=", optarg);
+            }
+            break;
         case OPT_INSTRUMENTS: r->instruments_file = optarg; break;
         case OPT_MARKET:
             r->market = capture_market_kind(optarg);
@@ -190,6 +264,8 @@ static int options(replay_t *r, int argc, char **argv)
             r->speed = (double)thousandths / 1000;
             break;
         case OPT_CHECK: r->check = true; break;
+        case OPT_BARS: r->bars = optarg; break;
+        case OPT_CSV: r->csv = optarg; break;
         case OPT_GENERATE: r->generate = true; break;
         case OPT_SECONDS:
             if (!number("seconds", 1, 86400, &r->seconds)) {
@@ -244,6 +320,15 @@ static err_t feeds_open(replay_t *r)
         replay_feed_t *feed = &r->feeds[i];
         feed->ins           = r->def.ins[i];
         feed->summary       = (summary_feed_t){.ins = &feed->ins, .market = capture_market_name(feed->ins.def.kind)};
+        if (r->bars) {
+            r->code       = EXIT_USAGE;
+            const err_t e = replay_bars_open(&feed->bars, r->bars, &feed->ins);
+            if (e) {
+                return e;
+            }
+            r->code            = EXIT_FINDING;
+            feed->summary.bars = &feed->bars;
+        }
     }
     r->feed_count = err ? 0 : r->def.count;
     return err;
@@ -279,6 +364,16 @@ static void oracle_collect(replay_t *r, const msg_t *msg)
     r->sink_err = r->sink_err ? r->sink_err : err;
 }
 
+/* A trade on the tape: what may be odd about it is counted, and it goes into its bar. */
+static err_t trade_collect(replay_t *r, const trade_t *trade)
+{
+    const quality_limits_t limits = QUALITY_LIMITS_USUAL;
+    replay_feed_t         *feed   = &r->feeds[trade->instrument_id - 1];
+    const int64_t          ts_ns  = trade->ts_event_ns ? trade->ts_event_ns : trade->ts_recv_ns;
+    (void)quality_trade(&feed->summary.tape, &limits, ts_ns, trade->px, trade->qty);
+    return r->bars ? replay_bars_trade(&feed->bars, ts_ns, trade->px, trade->qty) : ERR_OK;
+}
+
 static void slot_commit(void *ctx, const msg_t *msg)
 {
     replay_t *r = ctx;
@@ -287,6 +382,9 @@ static void slot_commit(void *ctx, const msg_t *msg)
     }
     if (r->check && !r->sink_err) {
         oracle_collect(r, msg);
+    }
+    if (msg->type == MSG_TRADE && !r->sink_err) {
+        r->sink_err = trade_collect(r, msg->body);
     }
 }
 
@@ -484,11 +582,36 @@ static void judge(replay_t *r, replay_feed_t *feed)
     }
 }
 
+/* All series to their end, and into the file that was asked for. */
+static err_t bars_end(replay_t *r)
+{
+    err_t err = ERR_OK;
+    for (uint32_t i = 0; r->bars && i < r->feed_count && !err; i++) {
+        err = replay_bars_end(&r->feeds[i].bars);
+    }
+    if (err || !r->csv) {
+        return err;
+    }
+    FILE *to = strcmp(r->csv, "-") == 0 ? stdout : fopen(r->csv, "we");
+    if (!to) {
+        return err_set(ERR_IO, "--csv %s: %s", r->csv, strerror(errno));
+    }
+    for (uint32_t i = 0; i < r->feed_count; i++) {
+        replay_bars_csv(to, &r->feeds[i].bars, r->feeds[i].summary.market, i == 0);
+    }
+    const bool bad = ferror(to) || fflush(to) != 0;
+    if (to != stdout && fclose(to) != 0) {
+        return err_set(ERR_IO, "--csv %s: %s", r->csv, strerror(errno));
+    }
+    return bad ? err_set(ERR_IO, "--csv %s: cannot be written", r->csv) : ERR_OK;
+}
+
 static err_t replay_open(replay_t *r, capture_t **cap)
 {
     char path[4096];
     r->code   = EXIT_USAGE;
     err_t err = config_load(r->config_file, &r->config);
+    err       = err ? err : options_set(r);
     if (!err && (r->instruments_file || config_path("instruments.yaml", path, sizeof path))) {
         err = config_instruments_load(r->instruments_file ? r->instruments_file : path, &r->listed);
     }
@@ -508,6 +631,9 @@ static err_t replay_open(replay_t *r, capture_t **cap)
     err = ins ? offline_open(&r->run, r->config, ins, r->feed_count, r->strategies, r->strategy_count, NULL)
               : err_set(ERR_LIMIT, "out of memory");
     free(ins);
+    if (!err && r->check && r->run.feed_delayed) {
+        err = err_set(ERR_CONFIG, "--check compares the engine's book as it is told: it does not go with latency.feed");
+    }
     r->code = err == ERR_CONFIG ? EXIT_USAGE : r->code;
     if (!err) {
         err = codecs_open(r);
@@ -529,6 +655,7 @@ static void replay_close(replay_t *r, capture_t *cap)
     }
     for (uint32_t i = 0; i < r->feed_count; i++) {
         oracle_free(&r->feeds[i].oracle);
+        replay_bars_free(&r->feeds[i].bars);
     }
     for (int k = 0; k < (int)CAPTURE_KINDS; k++) {
         free(r->codec[k]);
@@ -568,6 +695,15 @@ int command_replay(int argc, char **argv)
     if (replay_lobster_asked(argc, argv)) {
         return replay_lobster_command(argc, argv);
     }
+    if (replay_candles_asked(argc, argv)) {
+        return replay_candles_command(argc, argv);
+    }
+    if (replay_dbn_asked(argc, argv)) {
+        return replay_dbn_command(argc, argv);
+    }
+    if (replay_recording_asked(argc, argv)) {
+        return replay_recording_command(argc, argv);
+    }
     replay_t *r = calloc(1, sizeof *r);
     if (!r) {
         return command_error("replay", EXIT_FINDING, "out of memory");
@@ -598,6 +734,9 @@ int command_replay(int argc, char **argv)
     if (!err) {
         err = loop(r, cap, &sum);
     }
+    if (!err) {
+        err = bars_end(r);
+    }
     if (err) {
         const int code = refused(r);
         replay_close(r, cap);
@@ -623,7 +762,8 @@ int command_replay(int argc, char **argv)
         print_json(object);
         json_decref(object);
     } else {
-        summary_text(&sum, stdout, command_colour(stdout));
+        FILE *to = r->csv && strcmp(r->csv, "-") == 0 ? stderr : stdout; /* stdout is the CSV then */
+        summary_text(&sum, to, command_colour(to));
     }
     size_t  i;
     json_t *text;

@@ -467,7 +467,7 @@ static int summary(run_t *run)
     json_object_set_new(sum, "shm_bytes", table_u64(supervisor_memory(run->supervisor)));
     json_object_set_new(sum, "counters", counters_json(run));
     json_object_set_new(sum, "positions", positions);
-    json_object_set_new(sum, "latency", view_lat(&a, 0, false));
+    json_object_set_new(sum, "latency", view_lat(&a, 0, false, 0));
     json_object_set_new(sum, "journal", journal_json(run));
     json_object_set_new(sum, "next", next_json(run->config->instance));
     if (run->o.json) {

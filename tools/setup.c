@@ -166,7 +166,8 @@ static err_t strategies_define(setup_t *setup, engine_cfg_t *cfg, char *const *s
 
 err_t setup_engine_cfg(setup_t *setup, uint32_t instruments_max, char *const *specs, uint32_t count, engine_cfg_t *out)
 {
-    const config_engine_t *c = &setup->config->engine;
+    const config_engine_t *c   = &setup->config->engine;
+    const mbo_cfg_t        mbo = {.orders_max = (uint32_t)c->mbo_orders, .levels_max = (uint32_t)c->mbo_levels};
     const book_cfg_t book = {.window_ticks = (uint32_t)c->book_window_ticks, .far_slots = (uint32_t)c->book_far_levels};
     *out                  = (engine_cfg_t){.tenant_id       = TENANT_ID,
                                            .instruments_max = instruments_max,
@@ -175,6 +176,8 @@ err_t setup_engine_cfg(setup_t *setup, uint32_t instruments_max, char *const *sp
                                            .fills_max       = (uint32_t)c->orders_max,
                                            .lanes_max       = setup->lane_count,
                                            .stale_ns        = STALE_NS,
+                                           .mbo_books       = (uint32_t)min_i64(c->mbo_books, instruments_max),
+                                           .mbo             = mbo,
                                            .book            = book};
     risk_cfg_default(&out->risk);
     return strategies_define(setup, out, specs, count);
@@ -288,6 +291,21 @@ static err_t price_account(sink_t to, uint32_t account_id, const setup_account_t
         limits.max_open_orders = a->risk->max_open_orders_instrument;
     }
     return limit_set(to, SCOPE_ACCOUNT_INSTRUMENT, account_id, ins->def.instrument_id, &limits);
+}
+
+bool setup_first_price(const msg_t *msg, uint32_t *id, int64_t *px)
+{
+    uint32_t flags = 0;
+    if (msg->type == MSG_BOOK_UPDATE && msg->tail_count) {
+        *id   = ((const book_update_t *)msg->body)->instrument_id;
+        *px   = ((const level_t *)msg->tail)->px;
+        flags = ((const book_update_t *)msg->body)->flags;
+    } else if (msg->type == MSG_MBO_UPDATE && msg->tail_count) {
+        *id   = ((const mbo_update_t *)msg->body)->instrument_id;
+        *px   = ((const mbo_entry_t *)msg->tail)->px;
+        flags = ((const mbo_update_t *)msg->body)->flags;
+    }
+    return (flags & BOOK_FLAG_SNAPSHOT) != 0;
 }
 
 err_t setup_price(const setup_t *setup, const instrument_t *ins, int64_t px, setup_emit_t emit, void *ctx)

@@ -54,7 +54,9 @@ err_t setup_engine_cfg(setup_t *setup, uint32_t instruments_max, char *const *sp
  * setup_lane: who the client of lane lane_id is: tenant, accounts, strategy, rights, policy; false: no such client.
  * setup_instrument: what an instrument's venue needs (limits; its link and session are the adapter's to tell).
  * setup_price: limits in quantities at the first price of an instrument; all of them nothing when no account is in its
- * currency. */
+ * currency.
+ * setup_first_price: is msg a snapshot (of levels or of single orders) with a price in it, and of which instrument? */
+bool  setup_first_price(const msg_t *msg, uint32_t *id, int64_t *px);
 bool  setup_lane(const setup_t *setup, uint32_t lane_id, lane_t *out);
 err_t setup_open(const setup_t *setup, setup_emit_t emit, void *ctx);
 err_t setup_instrument(const setup_t *setup, const instrument_t *ins, setup_emit_t emit, void *ctx);

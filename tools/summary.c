@@ -6,6 +6,7 @@
 #include "core/risk/risk_code.h"
 #include "core/types/decimal.h"
 #include "ipc/version.h"
+#include "tools/models.h"
 
 typedef struct money_text {
     char text[DECIMAL_TEXT_MAX];
@@ -46,17 +47,45 @@ static void feed_name(const summary_t *s, uint32_t index, char out[48])
     snprintf(out, 48, twin ? "%s.%s" : "%s", feed->ins->symbol, feed->market);
 }
 
+json_t *summary_quality(uint64_t total, const char *what, uint64_t bad, const uint64_t findings[QUALITY_RULES])
+{
+    json_t *by_rule = json_object();
+    for (quality_rule_t rule = QUALITY_TS; rule < QUALITY_RULES; rule++) {
+        if (findings[rule]) {
+            json_object_set_new(by_rule, quality_rule_str(rule), json_u64(findings[rule]));
+        }
+    }
+    return json_pack("{s:o, s:o, s:o}", what, json_u64(total), "bad", json_u64(bad), "findings", by_rule);
+}
+
+void summary_quality_text(FILE *to, const char *indent, const json_t *quality)
+{
+    const char *rule, *what = json_object_get(quality, "bars") ? "bars" : "trades";
+    json_t     *count;
+    if (!quality) {
+        return;
+    }
+    fprintf(to, "%squality: %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " %s break a rule:", indent,
+            json_integer_value(json_object_get(quality, "bad")), json_integer_value(json_object_get(quality, what)),
+            what);
+    json_object_foreach(json_object_get(quality, "findings"), rule, count)
+    {
+        fprintf(to, " %s %" JSON_INTEGER_FORMAT, rule, json_integer_value(count));
+    }
+    fputc('\n', to);
+}
+
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */
 static json_t *feed_json(const summary_t *s, const summary_feed_t *feed)
 {
     const instrument_t *ins  = feed->ins;
-    const book_t       *book = engine_book(s->run->engine, ins->def.instrument_id);
+    const view_t        book = engine_market(s->run->engine, ins->def.instrument_id);
     const feed_stats_t *st   = &feed->stats;
     int64_t             bid, bid_qty, ask, ask_qty;
-    book_best(book, &bid, &bid_qty, &ask, &ask_qty);
+    view_best(book, &bid, &bid_qty, &ask, &ask_qty);
     json_t *o = json_pack("{s:s, s:s, s:i, s:s, s:s}", "symbol", ins->symbol, "market", feed->market, "instrument_id",
-                          (int)ins->def.instrument_id, "health", feed_health_str(book_health(book)), "reason",
-                          feed_reason_str(book_reason(book)));
+                          (int)ins->def.instrument_id, "health", feed_health_str(view_health(book)), "reason",
+                          feed_reason_str(view_reason(book)));
     const struct {
         const char *name;
         uint64_t    value;
@@ -73,8 +102,8 @@ static json_t *feed_json(const summary_t *s, const summary_feed_t *feed)
                   {"off_scale", st->off_scale},
                   {"book_faults", feed->book_faults},
                   {"last_update_id", st->last_update_id},
-                  {"bid_levels", book_level_count(book, SIDE_BUY)},
-                  {"ask_levels", book_level_count(book, SIDE_SELL)}};
+                  {"bid_levels", view_level_count(book, SIDE_BUY)},
+                  {"ask_levels", view_level_count(book, SIDE_SELL)}};
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         json_object_set_new(o, counts[i].name, json_u64(counts[i].value));
     }
@@ -84,6 +113,13 @@ static json_t *feed_json(const summary_t *s, const summary_feed_t *feed)
         json_object_set_new(o, "oracle",
                             json_pack("{s:o, s:o}", "checked", json_u64(feed->oracle.checked), "mismatched",
                                       json_u64(feed->oracle.mismatched)));
+    }
+    if (feed->tape.bad) {
+        json_object_set_new(o, "quality",
+                            summary_quality(feed->tape.trades, "trades", feed->tape.bad, feed->tape.findings));
+    }
+    if (feed->bars) {
+        json_object_set_new(o, "bars", replay_bars_json(feed->bars));
     }
     return o;
 }
@@ -185,6 +221,7 @@ json_t *summary_json(const summary_t *s)
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         json_object_set_new(o, counts[i].key, json_u64(counts[i].value));
     }
+    json_object_set_new(o, "models", models_json(s->run->config));
     json_object_set_new(o, "denied_by_code", codes);
     json_object_set_new(o, "alarms", alarms);
     json_object_set_new(o, "feeds", feeds);
@@ -223,20 +260,28 @@ static void books_text(const summary_t *s, FILE *to, const char *bold, const cha
             "best ask", "levels", "diffs", "gaps", "trades", s->check ? "  oracle: checked, differ" : "");
     for (uint32_t i = 0; i < s->feed_count; i++) {
         const summary_feed_t *f    = &s->feeds[i];
-        const book_t         *book = engine_book(s->run->engine, f->ins->def.instrument_id);
+        const view_t          book = engine_market(s->run->engine, f->ins->def.instrument_id);
         int64_t               bid, bid_qty, ask, ask_qty;
         char                  levels[32];
-        book_best(book, &bid, &bid_qty, &ask, &ask_qty);
+        view_best(book, &bid, &bid_qty, &ask, &ask_qty);
         feed_name(s, i, name);
-        snprintf(levels, sizeof levels, "%u,%u", book_level_count(book, SIDE_BUY), book_level_count(book, SIDE_SELL));
+        snprintf(levels, sizeof levels, "%u,%u", view_level_count(book, SIDE_BUY), view_level_count(book, SIDE_SELL));
         fprintf(to, "  %-16s %-10s %14s %14s %13s %10" PRIu64 " %6" PRIu64 " %10" PRIu64, name,
-                feed_health_str(book_health(book)), bid_qty ? price(f->ins, bid).text : "-",
+                feed_health_str(view_health(book)), bid_qty ? price(f->ins, bid).text : "-",
                 ask_qty ? price(f->ins, ask).text : "-", levels, f->stats.diffs_applied, f->stats.gaps,
                 f->stats.trades);
         if (s->check) {
             fprintf(to, "  %" PRIu64 ", %" PRIu64, f->oracle.checked, f->oracle.mismatched);
         }
         fputc('\n', to);
+        if (f->tape.bad) {
+            json_t *quality = summary_quality(f->tape.trades, "trades", f->tape.bad, f->tape.findings);
+            summary_quality_text(to, "    ", quality);
+            json_decref(quality);
+        }
+        if (f->bars) {
+            replay_bars_text(to, "    ", f->bars);
+        }
     }
 }
 
@@ -305,6 +350,9 @@ void summary_text(const summary_t *s, FILE *to, bool colour)
     fprintf(to, "  on: parse%s, book, strategies, risk, order state, portfolio, output hash\n", s->bytes ? "" : " off");
     fprintf(to, "\nstate hash %016" PRIx64 "  output hash %016" PRIx64 "  memory %.1f MiB\n",
             engine_state_hash(s->run->engine), engine_output_hash(s->run->engine), (double)s->run->bytes / 1048576.0);
+    char models[1024];
+    models_text(s->run->config, models, sizeof models);
+    fprintf(to, "models: %s\n", models);
     json_array_foreach(s->notes, i, text)
     {
         fprintf(to, "note: %s\n", json_string_value(text));

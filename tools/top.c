@@ -70,7 +70,7 @@ static json_t *screen_json(attach_t *a, screen_t screen, const char *symbol)
     switch (screen) {
     case SCREEN_OVERVIEW:
         view = view_status(a);
-        more = view_lat(a, 0, false);
+        more = view_lat(a, 0, false, 0);
         json_object_set(view, "histograms", json_object_get(more, "histograms"));
         json_decref(more);
         more = view_books(a, NULL, 1);
@@ -133,6 +133,7 @@ static const column_t brief_columns[] = {
 static const column_t feed_columns[] = {
     {"symbol", "symbol", COLUMN_TEXT},   {"health", "health", COLUMN_STATE},  {"bid_px", "bid", COLUMN_NUMBER},
     {"ask_px", "ask", COLUMN_NUMBER},    {"spread", "spread", COLUMN_NUMBER}, {"last_px", "last", COLUMN_NUMBER},
+    {"high_px", "high", COLUMN_NUMBER},  {"low_px", "low", COLUMN_NUMBER},    {"volume", "volume", COLUMN_NUMBER},
     {"age_ms", "age ms", COLUMN_NUMBER},
 };
 static const column_t money_columns[] = {

@@ -105,11 +105,10 @@ static void touch_end(venue_t *venue)
 err_t venue_config(const config_t *config, venue_cfg_t *out)
 {
     const config_venue_t *v = &config->venue;
-    int64_t               maker, taker; /* basis points with 4 decimals are 10^-8 */
-    if (decimal_parse(v->maker_fee_bps, strlen(v->maker_fee_bps), 4, &maker) != ERR_OK ||
-        decimal_parse(v->taker_fee_bps, strlen(v->taker_fee_bps), 4, &taker) != ERR_OK) {
-        return err_set(ERR_CONFIG, "venue: fees \"%s\" and \"%s\" are no basis points with at most 4 decimals",
-                       v->maker_fee_bps, v->taker_fee_bps);
+    fee_cfg_t             fee;
+    const err_t           err = config_fees(config, &fee);
+    if (err != ERR_OK) {
+        return err;
     }
     *out = (venue_cfg_t){.seed             = (uint64_t)config->market.seed,
                          .rate             = config->market.rate,
@@ -117,7 +116,7 @@ err_t venue_config(const config_t *config, venue_cfg_t *out)
                          .place_ns         = v->place_us * NS_PER_US,
                          .cancel_ns        = v->cancel_us * NS_PER_US,
                          .report_ns        = v->report_us * NS_PER_US,
-                         .fee              = {.maker_rate_e8 = maker, .taker_rate_e8 = taker},
+                         .fee              = fee,
                          .book             = {.window_ticks = (uint32_t)config->engine.book_window_ticks,
                                               .far_slots    = (uint32_t)config->engine.book_far_levels}};
     return ERR_OK;
@@ -160,7 +159,9 @@ static sim_venue_cfg_t market_recorded(const venue_cfg_t *cfg, uint64_t session)
 
 static delay_cfg_t delay_config(const venue_cfg_t *cfg)
 {
-    return (delay_cfg_t){.latency_ns = {cfg->place_ns, cfg->cancel_ns, 0}, .depth = {REQUESTS_MAX, REQUESTS_MAX, 1}};
+    return (delay_cfg_t){
+        .latency_ns = {[DELAY_PLACE] = cfg->place_ns, [DELAY_AMEND] = cfg->cancel_ns, [DELAY_CANCEL] = cfg->cancel_ns},
+        .depth      = {REQUESTS_MAX, REQUESTS_MAX, REQUESTS_MAX, 1, 1, 0}}; /* reports go home by a line of ours */
 }
 
 static uint64_t place(size_t *bytes, size_t size)
@@ -639,8 +640,8 @@ static bool question_answer(venue_t *venue)
 bool venue_ready(const venue_t *venue)
 {
     const delay_t *delay = PART_CONST(venue, delay_t, delay_at);
-    return delay_room(delay, DELAY_PLACE) > 0 && delay_room(delay, DELAY_CANCEL) > 0 &&
-           venue->question_count < QUESTIONS_MAX;
+    return delay_room(delay, DELAY_PLACE) > 0 && delay_room(delay, DELAY_AMEND) > 0 &&
+           delay_room(delay, DELAY_CANCEL) > 0 && venue->question_count < QUESTIONS_MAX;
 }
 
 static err_t account_check(uint32_t account_id)

@@ -112,6 +112,41 @@ static json_t *instrument_row(const attach_instrument_t *ins)
     return row;
 }
 
+static const char *const day_keys[] = {"day",    "open_px",  "high_px", "low_px",       "vwap_px",
+                                       "volume", "turnover", "trades",  "prev_close_px"};
+
+/* put_day: the trading day so far; what it has not is null, all of it when nothing was published. */
+static void put_day(json_t *row, const attach_instrument_t *ins, const statistics_t *s)
+{
+    for (size_t i = 0; i < sizeof day_keys / sizeof day_keys[0]; i++) {
+        json_object_set_new(row, day_keys[i], json_null());
+    }
+    const int px_exp = ins->def.px_exp, exp = px_exp + ins->def.qty_exp;
+    if (!s || px_exp < 0 || exp < px_exp || exp > DECIMAL_EXP_MAX) {
+        return;
+    }
+    char text[DECIMAL_TEXT_MAX];
+    describe_time(s->day_utc_ns, text);
+    text[10] = '\0'; /* the day alone */
+    json_object_set_new(row, "day", json_string(text));
+    json_object_set_new(row, "trades", table_u64(s->trades));
+    if (s->trades) {
+        json_object_set_new(row, "open_px", describe_decimal(s->open_px, px_exp));
+        json_object_set_new(row, "high_px", describe_decimal(s->high_px, px_exp));
+        json_object_set_new(row, "low_px", describe_decimal(s->low_px, px_exp));
+    }
+    if (s->prev_close_qty) {
+        json_object_set_new(row, "prev_close_px", describe_decimal(s->prev_close_px, px_exp));
+    }
+    if (s->flags & STATISTICS_OVERFLOW) {
+        return; /* the sums are of a part of the day */
+    }
+    decimal_format_i128((i128_t)((u128_t)(uint64_t)s->turnover_hi << 64 | s->turnover_lo), (unsigned)exp, text);
+    json_object_set_new(row, "turnover", json_string(text));
+    json_object_set_new(row, "volume", describe_decimal(s->volume, ins->def.qty_exp));
+    json_object_set_new(row, "vwap_px", s->volume ? describe_decimal(s->vwap_px, px_exp) : json_null());
+}
+
 static json_t *book_row(attach_t *a, const attach_instrument_t *ins, uint32_t levels)
 {
     attach_message_t m;
@@ -131,6 +166,7 @@ static json_t *book_row(attach_t *a, const attach_instrument_t *ins, uint32_t le
     const trade_t *trade  = m.msg.body;
     json_object_set_new(row, "last_px", traded ? describe_decimal(trade->px, ins->def.px_exp) : json_null());
     json_object_set_new(row, "last_qty", traded ? describe_decimal(trade->qty, ins->def.qty_exp) : json_null());
+    put_day(row, ins, place(a, RECORD_ID_STATISTICS, ins, MSG_STATISTICS, &m) ? m.msg.body : NULL);
     return row;
 }
 
@@ -148,12 +184,40 @@ json_t *view_books(attach_t *a, const attach_instrument_t *only, uint32_t levels
 }
 
 static const column_t book_columns[] = {
-    {"instrument_id", "id", COLUMN_NUMBER}, {"symbol", "symbol", COLUMN_TEXT},   {"health", "health", COLUMN_STATE},
-    {"reason", "reason", COLUMN_TEXT},      {"bid_qty", "qty", COLUMN_NUMBER},   {"bid_px", "bid", COLUMN_NUMBER},
-    {"ask_px", "ask", COLUMN_NUMBER},       {"ask_qty", "qty", COLUMN_NUMBER},   {"spread", "spread", COLUMN_NUMBER},
-    {"last_px", "last", COLUMN_NUMBER},     {"age_ms", "age ms", COLUMN_NUMBER}, {"event_seq", "event", COLUMN_NUMBER},
+    {"instrument_id", "id", COLUMN_NUMBER},
+    {"symbol", "symbol", COLUMN_TEXT},
+    {"health", "health", COLUMN_STATE},
+    {"reason", "reason", COLUMN_TEXT},
+    {"bid_qty", "qty", COLUMN_NUMBER},
+    {"bid_px", "bid", COLUMN_NUMBER},
+    {"ask_px", "ask", COLUMN_NUMBER},
+    {"ask_qty", "qty", COLUMN_NUMBER},
+    {"spread", "spread", COLUMN_NUMBER},
+    {"last_px", "last", COLUMN_NUMBER},
+    {"age_ms", "age ms", COLUMN_NUMBER},
+    {"event_seq", "event", COLUMN_NUMBER},
+    {"day", "day", COLUMN_TEXT},
+    {"open_px", "open", COLUMN_NUMBER},
+    {"high_px", "high", COLUMN_NUMBER},
+    {"low_px", "low", COLUMN_NUMBER},
+    {"vwap_px", "vwap", COLUMN_NUMBER},
+    {"volume", "volume", COLUMN_NUMBER},
+    {"turnover", "turnover", COLUMN_NUMBER},
+    {"trades", "trades", COLUMN_NUMBER},
+    {"prev_close_px", "close before", COLUMN_NUMBER},
 };
+#define BOOK_COLUMNS 12u /* of them for the book; then those of its day */
+#define DAY_COLUMNS (sizeof book_columns / sizeof book_columns[0] - BOOK_COLUMNS)
 #define COLUMNS(list) (list), sizeof(list) / sizeof((list)[0])
+
+/* The trading days, under the books. */
+static void days_text(FILE *to, const json_t *books, bool colour)
+{
+    column_t columns[1 + DAY_COLUMNS] = {{"symbol", "symbol", COLUMN_TEXT}};
+    memcpy(columns + 1, book_columns + BOOK_COLUMNS, DAY_COLUMNS * sizeof columns[0]);
+    table_title(to, "Trading day (UTC)", colour);
+    table_text(to, COLUMNS(columns), books, colour);
+}
 
 static void ladder_text(FILE *to, const json_t *book, bool colour)
 {
@@ -183,7 +247,10 @@ void view_books_text(FILE *to, const json_t *view, bool colour)
     const json_t *books = json_object_get(view, "books");
     size_t        i;
     json_t       *book;
-    table_text(to, COLUMNS(book_columns), books, colour);
+    table_text(to, book_columns, BOOK_COLUMNS, books, colour);
+    if (json_array_size(books) > 0) {
+        days_text(to, books, colour);
+    }
     json_array_foreach(books, i, book)
     {
         if (json_array_size(books) == 1) { /* one was asked for: its levels too */

@@ -23,8 +23,9 @@ json_t *view_positions(attach_t *a);
 /* view_feeds: looks twice, sample_ms apart, for the rates. */
 json_t *view_feeds(attach_t *a, uint32_t sample_ms);
 /* view_lat (tools/lat.c): "histograms": since the start of each role; over_ms > 0: within the next so many milliseconds
- * (it waits); lives: with what earlier lives left. "epochs": the last ones of each histogram. */
-json_t *view_lat(const attach_t *a, uint32_t over_ms, bool lives);
+ * (it waits); lives: with what earlier lives left; buckets > 0: what was counted, in at most so many. "epochs": the last
+ * ones of each histogram. */
+json_t *view_lat(const attach_t *a, uint32_t over_ms, bool lives, uint32_t buckets);
 
 /* view_events: the newest count messages in ev that are of that kind, oldest first, each with "seq" and "type".
  * view_log: the newest count lines of a role's log. */

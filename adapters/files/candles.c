@@ -362,22 +362,13 @@ static err_t upbit_array(const char *path, const text_t *text, const json_t *arr
     return ERR_OK;
 }
 
-err_t candles_upbit(const char *path, candles_t *out)
+static err_t upbit_text(const char *path, const text_t *text, candles_t *out)
 {
-    err_t err = begin(path, out);
-    if (err != ERR_OK) {
-        return err;
-    }
-    text_t text;
-    err = load(path, &text);
-    if (err == ERR_OK) {
-        json_error_t  fault;
-        json_t *const array = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &fault);
-        err                 = array != NULL ? upbit_array(path, &text, array, out)
-                                            : err_set(ERR_PARSE, "candles: %s line %d: %s", path, fault.line, fault.text);
-        json_decref(array);
-    }
-    free(text.data);
+    json_error_t  fault;
+    json_t *const array = json_loadb(text->data, text->len, JSON_REJECT_DUPLICATES, &fault);
+    const err_t   err   = array != NULL ? upbit_array(path, text, array, out)
+                                        : err_set(ERR_PARSE, "candles: %s line %d: %s", path, fault.line, fault.text);
+    json_decref(array);
     return err;
 }
 
@@ -521,7 +512,18 @@ static err_t krx_text(const char *path, const text_t *text, candles_t *out)
     return out->count > 0 ? ERR_OK : err_set(ERR_PARSE, "candles: %s: no row", path);
 }
 
-err_t candles_krx(const char *path, candles_t *out)
+/* ---- files ------------------------------------------------------------------------------------------------------- */
+static err_t either_text(const char *path, const text_t *text, candles_t *out)
+{
+    size_t at = 0;
+    while (at < text->len && strchr(" \t\r\n", text->data[at]) != NULL) {
+        at++;
+    }
+    const bool json = at < text->len && (text->data[at] == '[' || text->data[at] == '{');
+    return json ? upbit_text(path, text, out) : krx_text(path, text, out);
+}
+
+static err_t read_as(const char *path, candles_t *out, err_t (*parse)(const char *, const text_t *, candles_t *))
 {
     err_t err = begin(path, out);
     if (err != ERR_OK) {
@@ -530,8 +532,23 @@ err_t candles_krx(const char *path, candles_t *out)
     text_t text;
     err = load(path, &text);
     if (err == ERR_OK) {
-        err = krx_text(path, &text, out);
+        err = parse(path, &text, out);
     }
     free(text.data);
     return err;
+}
+
+err_t candles_read(const char *path, candles_t *out)
+{
+    return read_as(path, out, either_text);
+}
+
+err_t candles_upbit(const char *path, candles_t *out)
+{
+    return read_as(path, out, upbit_text);
+}
+
+err_t candles_krx(const char *path, candles_t *out)
+{
+    return read_as(path, out, krx_text);
 }

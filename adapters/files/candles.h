@@ -38,6 +38,9 @@ typedef struct candles {
     char     market[CANDLES_MARKET_MAX + 1]; /* Upbit: "KRW-BTC"; KRX: "" (the file does not say) */
 } candles_t;
 
-/* candles_upbit, candles_krx: the whole file. An empty array or a file without a row is ERR_PARSE. O(text). */
+/* candles_read: the whole file of either format, as its text shows: Upbit begins with a bracket or a brace, KRX with anything
+ * else; which it was: Upbit names a market. candles_upbit, candles_krx: that format. An empty array or a file without a row
+ * is ERR_PARSE. O(text). */
+err_t candles_read(const char *path, candles_t *out);
 err_t candles_upbit(const char *path, candles_t *out);
 err_t candles_krx(const char *path, candles_t *out);

@@ -622,7 +622,7 @@ err_t dbn_book(mbo_t *mbo, const dbn_record_t *record)
     const dbn_mbo_t *m = &record->mbo;
     err_t            err;
     assert(record->kind == DBN_MBO);
-    if (strchr("ACM", m->action) != NULL && m->side == 'N') {
+    if (m->side == 'N' && (m->action == 'A' || m->action == 'C' || m->action == 'M')) {
         mbo_feed(mbo, FEED_BROKEN, FEED_REASON_GARBLED);
         return err_set(ERR_PARSE, "dbn: byte %" PRIu64 ": action %c of order %" PRIu64 " has side N, A or B expected",
                        record->offset, m->action, m->order_id);

@@ -1,5 +1,6 @@
 #include "core/analytics/quality.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 
@@ -132,6 +133,31 @@ err_t quality_check(const bar_t *bars, size_t bar_count, const quality_limits_t 
         return err_set(ERR_LIMIT, "quality: %zu findings, room for %zu", r.count, room);
     }
     return ERR_OK;
+}
+
+uint32_t quality_trade(quality_tape_t *tape, const quality_limits_t *limits, int64_t ts_ns, int64_t px, int64_t qty)
+{
+    assert(limits->change > 0 && limits->gap_ns > 0);
+    uint32_t broken = 0;
+    if (ts_ns <= 0) {
+        broken |= 1u << QUALITY_TS;
+    } else if (tape->ts_ns != 0) {
+        broken |= ts_ns < tape->ts_ns ? 1u << QUALITY_ORDER : 0;
+        broken |= (i128_t)ts_ns - tape->ts_ns > limits->gap_ns ? 1u << QUALITY_GAP : 0;
+    }
+    broken |= px <= 0 ? 1u << QUALITY_PX : 0;
+    broken |= qty <= 0 ? 1u << QUALITY_QTY : 0;
+    if (tape->px > 0 && fabs((double)((i128_t)px - tape->px)) / (double)tape->px >= limits->change) {
+        broken |= 1u << QUALITY_CHANGE;
+    }
+    for (uint32_t rule = QUALITY_TS; rule < QUALITY_RULES; rule++) {
+        tape->findings[rule] += broken >> rule & 1;
+    }
+    tape->trades++;
+    tape->bad += broken != 0;
+    tape->ts_ns = ts_ns > 0 ? ts_ns : tape->ts_ns;
+    tape->px    = px > 0 ? px : tape->px;
+    return broken;
 }
 
 const char *quality_rule_str(quality_rule_t rule)

@@ -6,12 +6,11 @@
 #include "core/types/hash.h"
 #include "core/types/num.h"
 
-#define BOOK_MAGIC 0x314b4f4f424c5748u /* "HWLBOOK1": raise the digit when the block's layout changes */
+#define BOOK_MAGIC 0x324b4f4f424c5748u /* "HWLBOOK2": raise the digit when the block's layout changes */
 #define WINDOW_LOG2_MIN 6
 #define WINDOW_LOG2_MAX 18 /* three bitmaps of 64-bit words reach 64^3 */
 #define FAR_LOG2_MIN 6
 #define FAR_LOG2_MAX 24
-#define BITS1_WORDS 64
 
 /* book_t.expect: the FIRST and SNAPSHOT flags that the next message must show, or that only a new snapshot will do. */
 enum {
@@ -22,8 +21,7 @@ enum {
     EXPECT_FLAGS         = BOOK_FLAG_FIRST | BOOK_FLAG_SNAPSHOT
 };
 
-/* book_t.state of a LIVE book between two messages: expect, health, reason as they lie (little endian). */
-#define STATE_ORDINARY ((uint64_t)EXPECT_DIFF | (uint64_t)FEED_LIVE << 32)
+static_assert(BOOK_ORDINARY == ((uint32_t)EXPECT_DIFF | (uint32_t)FEED_LIVE << 8), "as they lie, little endian");
 
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -53,10 +51,16 @@ static inline size_t bits1_word(const book_t *book, size_t s, uint64_t pos)
     return book->side[s].bits1_word + (pos >> 12);
 }
 
+static inline size_t bits1_words(unsigned window_log2)
+{
+    return window_log2 > 12 ? (size_t)1 << (window_log2 - 12) : 1;
+}
+
 /* The words before far: by window size alone. */
 static inline size_t window_words(unsigned window_log2)
 {
-    return 2 * (((size_t)1 << window_log2) + ((size_t)1 << (window_log2 - 6)) + BITS1_WORDS);
+    const size_t words = 2 * (bits1_words(window_log2) + ((size_t)1 << (window_log2 - 6)) + ((size_t)1 << window_log2));
+    return (words + 7) / 8 * 8; /* far begins with a line */
 }
 
 static inline size_t far_word(const book_t *book, size_t slot)
@@ -67,10 +71,11 @@ static inline size_t far_word(const book_t *book, size_t slot)
 static void lay_out(book_t *book)
 {
     const size_t ticks = window_ticks(book);
+    const size_t bits1 = bits1_words(book->window_log2);
     for (size_t s = 0; s < 2; s++) {
-        book->side[s].qty_word   = (uint32_t)(s * ticks);
-        book->side[s].bits0_word = (uint32_t)(2 * ticks + s * (ticks / 64));
-        book->side[s].bits1_word = (uint32_t)(2 * (ticks + ticks / 64) + s * BITS1_WORDS);
+        book->side[s].bits1_word = s * bits1;
+        book->side[s].bits0_word = 2 * bits1 + s * (ticks / 64);
+        book->side[s].qty_word   = 2 * (bits1 + ticks / 64) + s * ticks;
         book->side[s].top_word   = book->side[s].qty_word;
     }
 }
@@ -98,24 +103,25 @@ static bool cfg_sizes(const book_cfg_t *cfg, unsigned *window_log2, unsigned *fa
 
 /* One band: a division by an invariant that also proves that nothing remains. For odd d, x * d^-1 (mod 2^64) is x / d
  * when d divides x, and above (2^64 - 1) / d for any other x; a rotation instead of a shift does the same for the even
- * part (Granlund and Montgomery 1994, section 9; Hacker's Delight, 10-17). Counted from the lowest price allowed, as
- * unsigned numbers, a price below it comes out above every valid one. */
+ * part (Granlund and Montgomery 1994, section 9; Hacker's Delight, 10-17). x is the distance from the window's worst
+ * price, modulo 2^64, so the quotient is the position at once. Of a price beyond that end x has wrapped: its quotient
+ * may be anything, but none that is a position up to the best level's, as all prices there lie between two that are
+ * valid, and differ from it by less than 2^64. For that a window must never begin below the lowest valid key. */
 static void tick_prepare_one(book_t *book)
 {
     const int64_t  tick    = book->ins.bands[0].tick;
     const unsigned shift   = (unsigned)__builtin_ctzll((uint64_t)tick);
     const uint64_t odd     = (uint64_t)tick >> shift;
-    const int64_t  low     = book->ins.def.allow_negative ? INT64_MIN / tick : 1;
-    const uint64_t span    = (uint64_t)(INT64_MAX / tick) - (uint64_t)low;
     uint64_t       inverse = odd; /* right to 3 bits, and each Newton step doubles them */
     for (unsigned step = 0; step < 5; step++) {
         inverse *= 2 - odd * inverse;
     }
-    book->tick_px0     = (uint64_t)(low * tick);
-    book->tick_inverse = inverse;
-    book->tick_shift   = shift;
-    book->tick_count   = span == UINT64_MAX ? UINT64_MAX : span + 1; /* all of int64: the last goes the slow way */
-    book->tick_index0  = low;
+    for (size_t s = 0; s < 2; s++) {
+        book->side[s].inverse = s == 0 ? inverse : -inverse;
+        book->side[s].shift   = shift;
+    }
+    book->far[0].lowest = book->ins.def.allow_negative ? INT64_MIN / tick : 1;
+    book->far[1].lowest = ~(INT64_MAX / tick);
 }
 
 /* Several bands: the index counts on across their edges, with index 0 at price 0. So |index| <= |px|, and none
@@ -138,6 +144,9 @@ static void tick_prepare_bands(book_t *book)
         const int64_t below     = edge / bands[b - 1].tick; /* rounded up, being negative */
         book->band_shift[b - 1] = edge / bands[b].tick + book->band_shift[b] - below;
     }
+    book->far[0].lowest = INT64_MIN;
+    book->far[1].lowest = INT64_MIN;
+    book->banded        = 1;
 }
 
 /* False when px is no valid price of the instrument; *index is then of no use. level_fast has the short way. */
@@ -174,7 +183,7 @@ static inline int64_t key_px(const book_t *book, size_t s, int64_t key)
 
 static inline int64_t pos_px(const book_t *book, size_t s, int64_t pos)
 {
-    return key_px(book, s, book->side[s].base + pos);
+    return key_px(book, s, book->far[s].base + pos);
 }
 
 /* ---- the window -------------------------------------------------------------------------------------------------- */
@@ -195,7 +204,7 @@ static int64_t window_below(const book_t *book, size_t s, int64_t pos)
     word = book->words[bits1_word(book, s, (uint64_t)pos << 6)] & (((uint64_t)1 << (pos & 63)) - 1);
     if (word == 0) {
         pos >>= 6; /* now a word of bits1 */
-        word = book->side[s].bits2 & (((uint64_t)1 << pos) - 1);
+        word = book->far[s].bits2 & (((uint64_t)1 << pos) - 1);
         if (word == 0) {
             return -1;
         }
@@ -213,61 +222,70 @@ static inline void window_summarise(book_t *book, size_t s, uint64_t pos)
     const uint64_t bit2  = (uint64_t)1 << (pos >> 12);
     uint64_t      *bits1 = &book->words[bits1_word(book, s, pos)];
     *bits1               = book->words[bits0_word(book, s, pos)] != 0 ? *bits1 | bit1 : *bits1 & ~bit1;
-    book->side[s].bits2  = *bits1 != 0 ? book->side[s].bits2 | bit2 : book->side[s].bits2 & ~bit2;
+    book->far[s].bits2   = *bits1 != 0 ? book->far[s].bits2 | bit2 : book->far[s].bits2 & ~bit2;
 }
 
-static inline bool side_empty(const book_side_t *side)
+static inline bool side_empty(const book_t *book, size_t s)
 {
-    return side->bits2 == 0;
+    return book->far[s].bits2 == 0;
 }
 
 /* Position of the best level, -1 when there is none. */
 static inline int64_t window_top(const book_t *book, size_t s)
 {
-    return side_empty(&book->side[s]) ? -1 : (int64_t)book->side[s].top;
+    return side_empty(book, s) ? -1 : (int64_t)book->side[s].top;
 }
 
 static void top_set(book_t *book, size_t s, int64_t top)
 {
-    book_side_t *side = &book->side[s];
-    side->top         = top < 0 ? 0 : (uint64_t)top;
-    side->top_word    = side->qty_word + side->top;
-    side->top_px      = top < 0 ? 0 : pos_px(book, s, top);
+    book_side_t *side   = &book->side[s];
+    side->top           = top < 0 ? 0 : (uint64_t)top;
+    side->top_word      = side->qty_word + side->top;
+    book->far[s].top_px = top < 0 ? 0 : pos_px(book, s, top);
 }
 
 static void base_set(book_t *book, size_t s, int64_t base)
 {
-    const uint64_t index0 = (uint64_t)key_flip(book->tick_index0, s) + s; /* ~(q + index0) = ~q - index0 */
-    book->side[s].base    = base;
-    book->side[s].origin  = index0 - (uint64_t)base;
+    book->far[s].base = base;
+    book->side[s].px0 = (uint64_t)key_flip(base, s) * (uint64_t)book->ins.bands[0].tick; /* of use with one band */
+}
+
+/* A quantity at a position, 0 included; the best level is the caller's. */
+static inline void window_put(book_t *book, size_t s, uint64_t pos, uint64_t qty)
+{
+    const uint64_t bit                  = (uint64_t)1 << (pos & 63);
+    uint64_t      *bits                 = &book->words[bits0_word(book, s, pos)];
+    *bits                               = qty != 0 ? *bits | bit : *bits & ~bit;
+    book->words[qty_word(book, s, pos)] = qty;
+    window_summarise(book, s, pos);
 }
 
 /* A level that is not in the window yet. */
 static void window_add(book_t *book, size_t s, uint64_t pos, uint64_t qty)
 {
-    const bool first                    = side_empty(&book->side[s]);
-    book->words[qty_word(book, s, pos)] = qty;
-    book->words[bits0_word(book, s, pos)] |= (uint64_t)1 << (pos & 63);
-    window_summarise(book, s, pos);
+    const bool first = side_empty(book, s);
+    window_put(book, s, pos, qty);
     if (first || pos > book->side[s].top) {
         top_set(book, s, (int64_t)pos);
     }
 }
 
 /* Where a window must begin to hold key with a quarter of itself above: the rest of a side lies below its best. */
-static int64_t window_base(const book_t *book, int64_t key)
+static int64_t window_base(const book_t *book, size_t s, int64_t key)
 {
     const int64_t ticks = (int64_t)window_ticks(book);
     const int64_t base  = key < INT64_MIN + ticks ? INT64_MIN : key - ticks / 4 * 3;
-    return min_i64(base, INT64_MAX - ticks + 1);
+    return min_i64(max_i64(base, book->far[s].lowest), INT64_MAX - ticks + 1);
 }
 
 /* ---- far levels -------------------------------------------------------------------------------------------------- */
 
-/* A slot is {key, qty}: qty is 0 in an empty one and negative for an ask. Keys of the two sides may be equal. */
+/* A slot is {key, qty}: qty is 0 in an empty one and negative for an ask. Keys of the two sides may be equal. Four keys
+ * that follow each other are at home in the four slots of one line of the cache. */
 static inline size_t far_home(const book_t *book, uint64_t key)
 {
-    return (size_t)(key * 0x9e3779b97f4a7c15u >> (64 - book->far_log2));
+    const uint64_t line = (key >> 2) * 0x9e3779b97f4a7c15u >> (64 + 2 - book->far_log2);
+    return (size_t)(line << 2 | (key & 3));
 }
 
 static inline bool far_of_side(uint64_t qty, size_t s)
@@ -295,7 +313,7 @@ static size_t far_find(const book_t *book, size_t s, int64_t key)
 
 static inline size_t far_room(const book_t *book)
 {
-    return far_slots(book) / 8 * 7 - book->side[0].far_count - book->side[1].far_count;
+    return far_slots(book) / 8 * 7 - book->far[0].count - book->far[1].count;
 }
 
 /* False when there is no room for one more. qty > 0. */
@@ -306,7 +324,7 @@ static bool far_put(book_t *book, size_t s, int64_t key, int64_t qty)
         if (far_room(book) == 0) {
             return false;
         }
-        book->side[s].far_count++;
+        book->far[s].count++;
     }
     cell[0] = (uint64_t)key;
     cell[1] = (uint64_t)far_qty((uint64_t)qty, s);
@@ -330,7 +348,7 @@ static void far_remove(book_t *book, size_t s, size_t slot)
         }
     }
     memset(&book->words[far_word(book, hole)], 0, 2 * sizeof(uint64_t));
-    book->side[s].far_count--;
+    book->far[s].count--;
 }
 
 /* The best far level with a key below limit; false when there is none. */
@@ -355,9 +373,8 @@ static bool far_best(const book_t *book, size_t s, int64_t limit, int64_t *key, 
  * have no room, nothing is changed and the answer is false. */
 static bool window_rise(book_t *book, size_t s, int64_t key)
 {
-    book_side_t   *side  = &book->side[s];
-    const int64_t  base  = side->base;
-    const uint64_t shift = (uint64_t)window_base(book, key) - (uint64_t)base;
+    const int64_t  base  = book->far[s].base;
+    const uint64_t shift = (uint64_t)window_base(book, s, key) - (uint64_t)base;
     const size_t   words = window_ticks(book) / 64;
 
     size_t falling = 0;
@@ -392,17 +409,17 @@ static bool window_rise(book_t *book, size_t s, int64_t key)
 /* The window ran empty: bring it to the best far level, and the levels that it then covers into it. */
 static __attribute__((noinline)) void window_fall(book_t *book, size_t s)
 {
-    book_side_t *side = &book->side[s];
-    int64_t      key  = 0;
-    int64_t      qty  = 0;
-    const bool   some = far_best(book, s, INT64_MAX, &key, &qty); /* INT64_MAX itself is never far */
-    assert(some && side_empty(side));
-    base_set(book, s, window_base(book, key));
+    int64_t    key  = 0;
+    int64_t    qty  = 0;
+    const bool some = far_best(book, s, INT64_MAX, &key, &qty); /* INT64_MAX itself is never far */
+    assert(some && side_empty(book, s));
+    const int64_t base = window_base(book, s, key);
+    base_set(book, s, base);
     for (size_t slot = 0; slot < far_slots(book);) {
         const uint64_t *cell = &book->words[far_word(book, slot)];
         const int64_t   k    = (int64_t)cell[0];
-        if (far_of_side(cell[1], s) && k >= side->base) {
-            window_add(book, s, (uint64_t)k - (uint64_t)side->base, (uint64_t)far_qty(cell[1], s));
+        if (far_of_side(cell[1], s) && k >= base) {
+            window_add(book, s, (uint64_t)k - (uint64_t)base, (uint64_t)far_qty(cell[1], s));
             far_remove(book, s, slot); /* may bring another level into this slot: look at it again */
         } else {
             slot++;
@@ -441,8 +458,8 @@ book_t *book_new(void *mem, const book_cfg_t *cfg, const instrument_t *ins)
     }
     memset(mem, 0, block_bytes(window_log2, far_log2));
     book_t *book      = mem;
-    book->window_log2 = window_log2;
-    book->far_log2    = far_log2;
+    book->window_log2 = (uint8_t)window_log2;
+    book->far_log2    = (uint8_t)far_log2;
     book->ins         = *ins;
     book->expect      = EXPECT_SNAPSHOT;
     book->health      = FEED_BROKEN;
@@ -453,8 +470,9 @@ book_t *book_new(void *mem, const book_cfg_t *cfg, const instrument_t *ins)
     } else {
         tick_prepare_bands(book);
     }
-    base_set(book, 0, 0);
-    base_set(book, 1, 0);
+    for (size_t s = 0; s < 2; s++) {
+        base_set(book, s, max_i64(0, book->far[s].lowest));
+    }
     book->magic = BOOK_MAGIC;
     return book;
 }
@@ -481,11 +499,11 @@ static void book_break(book_t *book, feed_reason_t reason)
 
 static void book_clear(book_t *book)
 {
-    const bool any_far = book->side[0].far_count + book->side[1].far_count > 0;
+    const bool any_far = book->far[0].count + book->far[1].count > 0;
     memset(book->words, 0, far_word(book, any_far ? far_slots(book) : 0) * sizeof(uint64_t));
     for (size_t s = 0; s < 2; s++) {
-        book->side[s].bits2     = 0;
-        book->side[s].far_count = 0;
+        book->far[s].bits2 = 0;
+        book->far[s].count = 0;
         top_set(book, s, -1);
     }
 }
@@ -546,22 +564,21 @@ static err_t level_fault(book_t *book, const level_t *level)
 /* A level whose key is not in the window. */
 static err_t level_outside(book_t *book, size_t s, int64_t key, int64_t qty)
 {
-    book_side_t *side  = &book->side[s];
-    const bool   empty = side_empty(side);
-    bool         fits  = true;
+    const bool empty = side_empty(book, s);
+    bool       fits  = true;
     if (qty == 0) {
         const size_t slot = far_find(book, s, key);
         if (book->words[far_word(book, slot) + 1] != 0) {
             far_remove(book, s, slot);
         }
-    } else if (empty || key > side->base) {
+    } else if (empty || key > book->far[s].base) {
         if (empty) {
-            base_set(book, s, window_base(book, key));
+            base_set(book, s, window_base(book, s, key));
         } else {
             fits = window_rise(book, s, key);
         }
         if (fits) {
-            window_add(book, s, (uint64_t)key - (uint64_t)side->base, (uint64_t)qty);
+            window_add(book, s, (uint64_t)key - (uint64_t)book->far[s].base, (uint64_t)qty);
         }
     } else {
         fits = far_put(book, s, key, qty);
@@ -583,15 +600,10 @@ static void level_window(book_t *book, size_t s, uint64_t pos, int64_t qty)
         window_add(book, s, pos, (uint64_t)qty);
         return;
     }
-    book->words[qty_word(book, s, pos)] = (uint64_t)qty;
-    if (qty != 0) {
-        return;
-    }
-    book->words[bits0_word(book, s, pos)] &= ~bit;
-    window_summarise(book, s, pos);
-    if (pos == side->top) {
+    window_put(book, s, pos, (uint64_t)qty);
+    if (qty == 0 && pos == side->top) {
         top_set(book, s, window_below(book, s, (int64_t)pos));
-        if (side_empty(side) && side->far_count != 0) {
+        if (side_empty(book, s) && book->far[s].count != 0) {
             window_fall(book, s);
         }
     }
@@ -605,7 +617,7 @@ static err_t level_apply(book_t *book, size_t s, const level_t *level)
         return level_fault(book, level);
     }
     const int64_t  key = key_flip(index, s);
-    const uint64_t pos = (uint64_t)key - (uint64_t)book->side[s].base;
+    const uint64_t pos = (uint64_t)key - (uint64_t)book->far[s].base;
     if (pos >= window_ticks(book)) {
         return level_outside(book, s, key, level->qty);
     }
@@ -613,42 +625,49 @@ static err_t level_apply(book_t *book, size_t s, const level_t *level)
     return ERR_OK;
 }
 
-/* Whole: clang would load the low byte alone, into a register that the level before still works on, and so put the
- * levels of a message into one long chain. */
-static inline uint64_t load_u64(const uint64_t *from)
+/* The window position of a price; a number that is no position up to the best level's when the window has no such
+ * price up to there (see tick_prepare_one). With one band of ticks. */
+static inline uint64_t px_pos(const book_side_t *side, int64_t px)
 {
-    return __atomic_load_n(from, __ATOMIC_RELAXED);
+    const uint64_t product = ((uint64_t)px - side->px0) * side->inverse;
+    return product >> (side->shift & 63) | product << (-side->shift & 63);
+}
+
+/* The compiler forgets what it has loaded. There are just enough registers that a function may change for an update of
+ * one level: what is needed again is loaded again, which costs less than to save one more; and gcc would load the head's
+ * constants before a loop that often runs once. */
+static inline void keep_in_memory(void)
+{
+    __asm__ volatile("" ::: "memory");
 }
 
 /* The levels that nearly all are: valid, in the window, where neither the best level nor an upper bitmap changes.
  * False, and nothing is changed, for any other. What the branches ask is rarely so; whether a level comes or goes is a
- * coin toss that the processor would guess badly, and so that is arithmetic.
+ * coin toss that the processor would guess badly, and so that is arithmetic: its bit is taken out and put in again.
  *   top     one comparison says that the position is neither above the best level, nor the best level while that goes,
- *           nor outside the window: positions below it are large numbers here. An empty side (top 0) has no bits.
- *   bits    a word without the level that comes or goes is not zero, neither before nor after */
-static inline bool level_fast(book_t *book, size_t s, const level_t *level)
+ *           nor outside the window, nor of no valid price: all those are large numbers here. An empty side (top 0) has
+ *           no bits.
+ *   bits    a word without this level is not zero, so it is not after */
+static inline bool level_fast(book_t *book, const book_side_t *side, const level_t *level)
 {
-    const book_side_t *side    = &book->side[s];
-    const uint64_t     product = ((uint64_t)level->px - book->tick_px0) * book->tick_inverse;
-    const uint64_t     shift   = load_u64(&book->tick_shift);
-    const uint64_t     q       = product >> (shift & 63) | product << (-shift & 63);
-    const uint64_t     pos     = (q ^ -(uint64_t)s) + side->origin;
-    const int64_t      qty     = level->qty;
-    if (unlikely(q >= book->tick_count || pos >= side->top + (qty != 0) || qty < 0)) {
+    const uint64_t pos  = px_pos(side, level->px);
+    const uint64_t some = (uint64_t)((int64_t)(0 - (uint64_t)level->qty) >> 63); /* all ones when there is a quantity */
+    if (unlikely(level->qty < 0 || pos + some >= side->top)) {
         return false;
     }
-    uint64_t      *cell   = &book->words[side->qty_word + pos];
+    const uint64_t bit    = (uint64_t)1 << (pos & 63);
     uint64_t      *bits   = &book->words[side->bits0_word + (pos >> 6)];
-    const uint64_t toggle = ((*cell - 1) ^ ((uint64_t)qty - 1)) >> 63 << (pos & 63); /* top bit of x - 1: x is 0 */
-    if (unlikely((*bits & ~toggle) == 0)) {
+    const uint64_t others = *bits & ~bit;
+    if (unlikely(others == 0)) {
         return false;
     }
-    *cell = (uint64_t)qty;
-    *bits ^= toggle;
+    *bits = others | (bit & some);
+    keep_in_memory();
+    book->words[side->qty_word + pos] = (uint64_t)level->qty;
     return true;
 }
 
-/* 0 for a bid, 1 for an ask; a subtraction, for what a comparison leaves is one byte of a register (see load_u64). */
+/* 0 for a bid, 1 for an ask; a subtraction, for what a comparison leaves is one byte of a register that the next level would wait for. */
 static inline size_t side_of(const level_t *level, const level_t *asks)
 {
     return (size_t)(level - asks) >> 63 ^ 1;
@@ -656,15 +675,17 @@ static inline size_t side_of(const level_t *level, const level_t *asks)
 
 static inline level_t best_of(const book_t *book, size_t s)
 {
-    const book_side_t *side = &book->side[s];
-    return (level_t){.px = side->top_px, .qty = (int64_t)book->words[side->top_word]};
+    return (level_t){.px = book->far[s].top_px, .qty = (int64_t)book->words[book->side[s].top_word]};
 }
 
-/* Without it gcc loads the head's constants into more registers than there are, before a loop that often runs once, and
- * a message of one level takes half as long again. */
-static inline void keep_in_memory(void)
+/* The head's best quantities are not kept while a book is ordinary (book_best looks where they are): before anything
+ * else happens to it they are taken down, for that may be a fault. */
+static inline void best_keep(book_t *book)
 {
-    __asm__ volatile("" ::: "memory");
+    if (book->state == BOOK_ORDINARY) {
+        book->best[0].qty = best_of(book, 0).qty;
+        book->best[1].qty = best_of(book, 1).qty;
+    }
 }
 
 /* After the last level of any part. */
@@ -697,8 +718,9 @@ static __attribute__((noinline)) err_t part_rest(book_t *book, const book_update
 {
     const level_t *const end = asks + upd->ask_count;
     for (; level < end; level++) {
-        const size_t s   = side_of(level, asks);
-        const err_t  err = level_fast(book, s, level) ? ERR_OK : level_apply(book, s, level);
+        const size_t s = side_of(level, asks);
+        const err_t  err =
+            !book->banded && level_fast(book, &book->side[s], level) ? ERR_OK : level_apply(book, s, level);
         if (err != ERR_OK) {
             return err;
         }
@@ -710,38 +732,85 @@ static __attribute__((noinline)) err_t part_rest(book_t *book, const book_update
 static __attribute__((noinline)) err_t part_apply(book_t *book, const book_update_t *upd, const level_t *levels,
                                                   int64_t mono_ns)
 {
+    best_keep(book);
     const err_t err = admit(book, upd);
     return err != ERR_OK ? err : part_rest(book, upd, levels, levels + upd->bid_count, mono_ns);
 }
 
-/* The ordinary: a whole message, next in turn, for a LIVE book, all its levels fast. Anything else is left to the
- * functions above, at the point where it shows. This one calls nothing else, which keeps it in few registers. */
-err_t book_apply(book_t *book, const book_update_t *upd, const level_t *levels, int64_t mono_ns)
+/* A whole message, next in turn, for a LIVE book. */
+static inline bool ordinary(const book_t *book, const book_update_t *upd)
 {
-    const level_t *const asks = levels + upd->bid_count;
-    const level_t *const end  = asks + upd->ask_count;
-    if (unlikely(upd->flags != (BOOK_FLAG_FIRST | BOOK_FLAG_LAST) || book->state != STATE_ORDINARY ||
-                 upd->rpt_seq != book->rpt_seq + 1 || end > levels + BOOK_UPDATE_MAX_LEVELS)) {
-        return part_apply(book, upd, levels, mono_ns);
-    }
-    book->rpt_seq = upd->rpt_seq;
-    for (const level_t *level = levels; level < end; level++) {
-        if (unlikely(!level_fast(book, side_of(level, asks), level))) {
-            return part_rest(book, upd, level, asks, mono_ns);
-        }
-        keep_in_memory();
-    }
-    /* No best price moved, so the book is no more crossed than before: only the quantities there may be new. */
-    book->best[0].qty     = best_of(book, 0).qty;
-    book->best[1].qty     = best_of(book, 1).qty;
+    return upd->flags == (BOOK_FLAG_FIRST | BOOK_FLAG_LAST) && book->state == BOOK_ORDINARY &&
+           upd->rpt_seq == book->rpt_seq + 1;
+}
+
+static inline err_t whole_end(book_t *book, const book_update_t *upd, int64_t mono_ns)
+{
     book->updated_mono_ns = mono_ns;
     book->venue_seq       = upd->venue_seq;
     return ERR_OK;
 }
 
+/* An ordinary message of several levels, all fast. */
+static __attribute__((noinline)) err_t whole_apply(book_t *book, const book_update_t *upd, const level_t *levels,
+                                                   int64_t mono_ns)
+{
+    const level_t *const asks = levels + upd->bid_count;
+    const level_t *const end  = asks + upd->ask_count;
+    if (unlikely(!ordinary(book, upd) || end > levels + BOOK_UPDATE_MAX_LEVELS)) {
+        return part_apply(book, upd, levels, mono_ns);
+    }
+    best_keep(book);
+    book->rpt_seq = upd->rpt_seq;
+    for (const level_t *level = levels; level < end; level++) {
+        if (unlikely(!level_fast(book, &book->side[side_of(level, asks)], level))) {
+            return part_rest(book, upd, level, asks, mono_ns);
+        }
+        keep_in_memory();
+    }
+    return whole_end(book, upd, mono_ns);
+}
+
+/* An ordinary message of one level that is not fast. */
+static __attribute__((noinline)) err_t one_apply(book_t *book, const book_update_t *upd, const level_t *level,
+                                                 int64_t mono_ns)
+{
+    const size_t       s    = upd->ask_count;
+    const book_side_t *side = &book->side[s];
+    const uint64_t     pos  = px_pos(side, level->px);
+    if (level->qty >= 0 && pos < side->top) { /* the only level of its word of bits0 */
+        book->rpt_seq = upd->rpt_seq;
+        window_put(book, s, pos, (uint64_t)level->qty);
+        return whole_end(book, upd, mono_ns);
+    }
+    best_keep(book);
+    book->rpt_seq   = upd->rpt_seq;
+    const err_t err = level_apply(book, upd->ask_count, level);
+    return err != ERR_OK ? err : part_end(book, upd, mono_ns);
+}
+
+/* An ordinary message of one level that is fast. Anything else is left to the functions above, at the point where it
+ * shows; this one calls nothing else, which keeps it in those registers that nobody has to save. In the ordinary ones
+ * no best price moves, so the book is no more crossed than before: only the quantities there may be new. */
+err_t book_apply(book_t *book, const book_update_t *upd, const level_t *levels, int64_t mono_ns)
+{
+    if (upd->bid_count + upd->ask_count != 1) {
+        return whole_apply(book, upd, levels, mono_ns);
+    }
+    if (unlikely(!ordinary(book, upd))) {
+        return part_apply(book, upd, levels, mono_ns);
+    }
+    if (unlikely(!level_fast(book, &book->side[upd->ask_count], levels))) {
+        return one_apply(book, upd, levels, mono_ns);
+    }
+    book->rpt_seq = upd->rpt_seq;
+    return whole_end(book, upd, mono_ns);
+}
+
 err_t book_feed(book_t *book, const feed_state_t *state, int64_t mono_ns)
 {
     const feed_reason_t reason = (feed_reason_t)state->reason;
+    best_keep(book);
     if (state->health == FEED_NONE || state->health > FEED_RECOVERING || state->reason >= FEED_REASON_COUNT) {
         book_break(book, FEED_REASON_GARBLED);
         return err_set(ERR_ARG, "book %s: feed state has health %u and reason %u, limits 1..%d and 0..%d",
@@ -766,6 +835,7 @@ bool book_age(book_t *book, int64_t mono_ns, int64_t max_age_ns)
     if (book->health != FEED_LIVE || mono_ns - book->updated_mono_ns <= max_age_ns) {
         return false;
     }
+    best_keep(book);
     book->health = FEED_STALE;
     book->reason = FEED_REASON_AGE;
     return true;
@@ -776,7 +846,7 @@ bool book_age(book_t *book, int64_t mono_ns, int64_t max_age_ns)
 uint32_t book_level_count(const book_t *book, side_t side)
 {
     const size_t s     = side == SIDE_SELL;
-    uint32_t     count = book->side[s].far_count;
+    uint32_t     count = (uint32_t)book->far[s].count;
     for (uint64_t pos = 0; pos < window_ticks(book); pos += 64) {
         count += (uint32_t)__builtin_popcountll(book->words[bits0_word(book, s, pos)]);
     }
@@ -791,7 +861,7 @@ int64_t book_qty_at(const book_t *book, side_t side, int64_t px)
         return 0;
     }
     const int64_t  key = key_flip(index, s);
-    const uint64_t pos = (uint64_t)key - (uint64_t)book->side[s].base;
+    const uint64_t pos = (uint64_t)key - (uint64_t)book->far[s].base;
     if (pos < window_ticks(book)) {
         return (int64_t)book->words[qty_word(book, s, pos)];
     }
@@ -857,23 +927,36 @@ static __attribute__((noinline)) uint32_t far_levels(const book_t *book, size_t 
     return count;
 }
 
-/* The best levels of the window, word by word: prices in one band are counted down from the best one. */
+/* The 64 positions from pos down, the best of them in the highest bit. */
+static inline uint64_t window_64(const book_t *book, size_t s, uint64_t pos)
+{
+    const uint64_t *bits  = &book->words[bits0_word(book, s, pos)];
+    const uint64_t  above = 63 - (pos & 63);
+    const uint64_t  lower = pos < 64 ? 0 : bits[-1] >> 1 >> (63 - above); /* in two steps: by 64 is no shift */
+    return *bits << above | lower;
+}
+
+/* The best levels of the window, 64 positions at a time counted from a level: the first 64 mostly hold all that is asked
+ * for, and then the loop ends where it always does. Prices of one band are counted on from position 0, modulo 2^64, for
+ * two prices may be further apart than int64; of several bands the positions come first. */
 static uint32_t window_levels(const book_t *book, size_t s, level_t *out, uint32_t max)
 {
-    const book_side_t *side  = &book->side[s];
-    const uint64_t     tick  = book->ins.band_count > 1 ? 0 : (uint64_t)book->ins.bands[0].tick;
-    const uint64_t     step  = s == 0 ? tick : -tick; /* modulo 2^64: two prices may be further apart than int64 */
-    const uint64_t    *qty   = &book->words[side->qty_word];
-    const uint64_t     px0   = (uint64_t)side->top_px - side->top * step;
-    uint32_t           count = 0;
-    for (int64_t pos = window_top(book, s); pos >= 0 && count < max; pos = window_below(book, s, pos)) {
-        const int64_t first = pos & ~63LL;
-        uint64_t      word  = book->words[bits0_word(book, s, (uint64_t)pos)] & (((uint64_t)2 << (pos & 63)) - 1);
-        for (; word != 0 && count < max; word ^= (uint64_t)1 << (pos & 63)) {
-            pos          = first + bit_highest(word);
-            out[count++] = (level_t){.px  = step != 0 ? (int64_t)(px0 + (uint64_t)pos * step) : pos_px(book, s, pos),
-                                     .qty = (int64_t)qty[pos]};
+    const uint64_t  tick  = book->banded ? 1 : (uint64_t)book->ins.bands[0].tick;
+    const uint64_t  step  = s == 0 || book->banded ? tick : -tick;
+    const uint64_t  px0   = book->banded ? 0 : book->side[s].px0;
+    const uint64_t *qty   = &book->words[book->side[s].qty_word];
+    uint32_t        count = 0;
+    for (int64_t pos = window_top(book, s); pos >= 0 && count < max;) {
+        for (uint64_t word = window_64(book, s, (uint64_t)pos); word != 0 && count < max; count++) {
+            const int      below = __builtin_clzll(word);
+            const uint64_t at    = (uint64_t)(pos - below);
+            word &= ~((uint64_t)1 << 63 >> below);
+            out[count] = (level_t){.px = (int64_t)(px0 + at * step), .qty = (int64_t)qty[at]};
         }
+        pos = pos < 64 ? -1 : window_below(book, s, pos - 63);
+    }
+    for (uint32_t i = 0; book->banded && i < count; i++) {
+        out[i].px = pos_px(book, s, out[i].px);
     }
     return count;
 }
@@ -882,7 +965,7 @@ uint32_t book_levels(const book_t *book, side_t side, level_t *out, uint32_t max
 {
     const size_t s     = side == SIDE_SELL;
     uint32_t     count = window_levels(book, s, out, max);
-    if (count < max && book->side[s].far_count != 0) {
+    if (count < max && book->far[s].count != 0) {
         count += far_levels(book, s, out + count, max - count);
     }
     return count;
@@ -894,6 +977,23 @@ void book_top(const book_t *book, uint32_t n, level_t *bids, uint32_t *bid_count
     *ask_count = book_levels(book, SIDE_SELL, asks, n);
     memset(bids + *bid_count, 0, (n - *bid_count) * sizeof *bids);
     memset(asks + *ask_count, 0, (n - *ask_count) * sizeof *asks);
+}
+
+bool book_within(const book_update_t *upd, const level_t *levels, int64_t bid_px, int64_t ask_px)
+{
+    const level_t *const mid = levels + upd->bid_count;
+    const level_t *const end = mid + upd->ask_count;
+    for (; levels < mid; levels++) {
+        if (levels->px >= bid_px) {
+            return true;
+        }
+    }
+    for (; levels < end; levels++) {
+        if (levels->px <= ask_px) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static inline bool px_within(int64_t px, int64_t px_limit, size_t s)
@@ -911,7 +1011,7 @@ int64_t book_depth_within(const book_t *book, side_t side, int64_t px_limit)
         }
         sum += (i128_t)book->words[qty_word(book, s, (uint64_t)pos)];
     }
-    for (size_t slot = 0; book->side[s].far_count != 0 && slot < far_slots(book); slot++) {
+    for (size_t slot = 0; book->far[s].count != 0 && slot < far_slots(book); slot++) {
         const uint64_t *cell = &book->words[far_word(book, slot)];
         if (far_of_side(cell[1], s) && px_within(key_px(book, s, (int64_t)cell[0]), px_limit, s)) {
             sum += far_qty(cell[1], s);
@@ -922,17 +1022,17 @@ int64_t book_depth_within(const book_t *book, side_t side, int64_t px_limit)
 
 bool book_iter_next(book_iter_t *iter, level_t *out)
 {
-    const book_t      *book = iter->book;
-    const size_t       s    = iter->side;
-    const book_side_t *side = &book->side[s];
-    int64_t            pos  = window_top(book, s);
+    const book_t *book = iter->book;
+    const size_t  s    = iter->side;
+    const int64_t base = book->far[s].base;
+    int64_t       pos  = window_top(book, s);
     if (iter->started) {
-        pos = iter->key > side->base ? window_below(book, s, iter->key - side->base) : -1;
+        pos = iter->key > base ? window_below(book, s, iter->key - base) : -1;
     }
     if (pos >= 0) {
-        iter->key = side->base + pos;
+        iter->key = base + pos;
         out->qty  = (int64_t)book->words[qty_word(book, s, (uint64_t)pos)];
-    } else if (!iter->started || side->far_count == 0 || !far_best(book, s, iter->key, &iter->key, &out->qty)) {
+    } else if (!iter->started || book->far[s].count == 0 || !far_best(book, s, iter->key, &iter->key, &out->qty)) {
         return false;
     }
     iter->started = true;
@@ -952,7 +1052,7 @@ uint64_t book_hash(uint64_t hash, const book_t *book)
         for (int64_t pos = window_top(book, s); pos >= 0; pos = window_below(book, s, pos)) {
             levels += level_hash(s, pos_px(book, s, pos), (int64_t)book->words[qty_word(book, s, (uint64_t)pos)]);
         }
-        for (size_t slot = 0; book->side[s].far_count != 0 && slot < far_slots(book); slot++) {
+        for (size_t slot = 0; book->far[s].count != 0 && slot < far_slots(book); slot++) {
             const uint64_t *cell = &book->words[far_word(book, slot)];
             if (far_of_side(cell[1], s)) {
                 levels += level_hash(s, key_px(book, s, (int64_t)cell[0]), far_qty(cell[1], s));
@@ -961,7 +1061,7 @@ uint64_t book_hash(uint64_t hash, const book_t *book)
         hash = hash_u64(hash, levels);
         hash = hash_u64(hash, book_level_count(book, s == 0 ? SIDE_BUY : SIDE_SELL));
         hash = hash_i64(hash, book->best[s].px);
-        hash = hash_i64(hash, book->best[s].qty);
+        hash = hash_i64(hash, book_best_qty(book, s));
     }
     hash = hash_u64(hash, (uint64_t)book->health << 32 | (uint64_t)book->reason << 16 | book->expect);
     hash = hash_u64(hash, book->rpt_seq);

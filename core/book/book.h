@@ -21,7 +21,11 @@
  *
  * Memory   one block, the caller's; offsets follow from the two sizes in the head, so its bytes are a snapshot:
  *
- *             head | qty[window] x 2 | bits0[window/64] x 2 | bits1[64] x 2 | far[far_slots]{key, qty}
+ *             head | bits1[window/4096] x 2 | bits0[window/64] x 2 | qty[window] x 2 | far[far_slots]{key, qty}
+ *
+ *          An ordinary update touches the first line of the head, the line of its side, one line of bits0 and one of
+ *          qty; with the default window head and bitmaps are 3.2 KiB, so that all but qty is often one page. Bytes of a
+ *          block: about 1 KiB + 16.3 * window_ticks + 16 * far_slots: 387 KiB by default; 100 KiB for 4096 and 2048.
  *
  *          A tick index numbers the valid prices; across the bands of a tick table it goes on counting, so that a
  *          window is as dense there. A key is the tick index of a bid, and its complement for an ask: on both sides
@@ -30,7 +34,8 @@
  *          in one open-addressing hash with backward-shift deletion. Whenever a side has levels, its window holds
  *          the best of them, and every far level is worse than every level of the window.
  *
- * Cost     a message ~4 ns, and ~4 ns a level in the window. A far level: one hash probe. When the best price leaves
+ * Cost     a message of one level ~7 ns with the best read after it, in larger ones ~4 ns a level in the window.
+ *          A far level: one hash probe. When the best price leaves
  *          the window upwards, each level of the window is moved once: O(window), 14 us with 3000 levels in it. When
  *          the window runs empty while far levels exist: two passes over the far slots and one move a level,
  *          O(far_slots + window): 70 us with 10,000 far levels. A best price that jumps between two places more than a
@@ -52,7 +57,7 @@
 #include "core/types/err.h"
 #include "core/types/msg.h"
 
-#define BOOK_WINDOW_TICKS 4096u /* defaults of book_cfg_t */
+#define BOOK_WINDOW_TICKS 8192u /* defaults of book_cfg_t */
 #define BOOK_FAR_SLOTS 16384u
 
 typedef struct book_cfg {
@@ -60,47 +65,49 @@ typedef struct book_cfg {
     uint32_t far_slots;    /* for both sides together; 0 = default */
 } book_cfg_t;
 
-typedef struct book_side {     /* private to book.c, as all of book_t: read through the functions */
-    _Alignas(64) int64_t base; /* key of window position 0 */
-    uint64_t origin;           /* position = (q ^ -side) + origin; from base, see tick_px0 for q */
+typedef struct book_side { /* private to book.c, as all of book_t: read through the functions. One line: what an update
+                              of a level needs */
+    _Alignas(64) uint64_t px0; /* price of window position 0; the position of a price is (px - px0) / tick */
+    uint64_t inverse;          /* of the tick's odd part, modulo 2^64; of an ask its negative, prices fall there */
+    uint64_t shift;            /* zero bits at the tick's low end */
     uint64_t top;              /* window position of the best level; 0, with quantity 0, when the side is empty */
     uint64_t top_word;         /* its quantity is words[top_word] */
-    int64_t  top_px;           /* its price; 0 when the side is empty */
-    uint64_t bits2;            /* bit i: bits1[i] is not zero. 0: the side is empty */
-    uint32_t qty_word;         /* where in words[] its arrays begin */
-    uint32_t bits0_word;
-    uint32_t bits1_word;
-    uint32_t far_count; /* its levels in far */
+    uint64_t qty_word;         /* where in words[] its arrays begin */
+    uint64_t bits0_word;
+    uint64_t bits1_word;
 } book_side_t;
 
+typedef struct book_far { /* of a side: what only a change of its best level, or a level outside the window, needs */
+    int64_t  base;        /* key of window position 0 */
+    int64_t  lowest;      /* key of the worst price there may be: the window does not reach below it */
+    int64_t  top_px;      /* price of the best level; 0 when the side is empty */
+    uint64_t bits2;       /* bit i: bits1[i] is not zero. 0: the side is empty */
+    uint64_t count;       /* levels in far */
+} book_far_t;
+
 typedef struct book {
-    _Alignas(64) uint64_t magic;
-    uint64_t rpt_seq; /* 83: of the last message seen */
-    level_t  best[2]; /* bid, ask after the last complete message; px 0 and qty 0 = none */
+    _Alignas(64) uint64_t rpt_seq; /* 83: of the last message seen */
+    level_t  best[2]; /* bid, ask after the last complete message; px 0 and qty 0 = none. qty: see book_best_qty */
     int64_t  updated_mono_ns;
     uint64_t venue_seq;
 
     union {
         struct {
-            uint32_t expect; /* what the next message must show: where we stand between the parts of messages */
-            uint8_t  health; /* feed_health_t */
-            uint8_t  reason; /* feed_reason_t: why it is not LIVE; NONE when it is */
-            uint16_t reserved;
+            uint8_t expect; /* what the next message must show: where we stand between the parts of messages */
+            uint8_t health; /* feed_health_t */
+            uint8_t reason; /* feed_reason_t: why it is not LIVE; NONE when it is */
+            uint8_t banded; /* 1: several tick bands, and each level goes the slow way */
         };
-        uint64_t state; /* all of them, to be compared at once */
+        uint32_t state; /* all of them, to be compared at once */
     };
-    uint32_t window_log2;
-    uint32_t far_log2;
-
-    /* the tick table, prepared: q = (px - tick_px0) / tick by one multiplication, exact when q < tick_count */
-    uint64_t tick_px0;     /* lowest price allowed */
-    uint64_t tick_inverse; /* of the tick's odd part, modulo 2^64 */
-    uint64_t tick_shift;   /* zero bits at the tick's low end */
-    uint64_t tick_count;   /* 0 when there are several bands: each price goes the slow way */
-    int64_t  tick_index0;  /* tick index of tick_px0 */
+    uint8_t  window_log2;
+    uint8_t  far_log2;
+    uint16_t reserved;
 
     book_side_t side[2]; /* bids, asks */
+    book_far_t  far[2];
 
+    uint64_t     magic;
     int64_t      band_shift[INSTRUMENT_MAX_BANDS]; /* tick index = px / tick of the band + band_shift */
     instrument_t ins;
     _Alignas(64) uint64_t words[]; /* as drawn above */
@@ -144,12 +151,19 @@ bool book_age(book_t *book, int64_t mono_ns, int64_t max_age_ns);
 
 /* book_best: best bid and offer after the last complete message; a side that is empty has px 0, qty 0. True when the
  * book is LIVE: else the values are the last that held. O(1). */
+#define BOOK_ORDINARY 0x102u /* book_t.state: LIVE, between two messages, one tick band */
+
+static inline int64_t book_best_qty(const book_t *book, size_t s)
+{
+    return book->state == BOOK_ORDINARY ? (int64_t)book->words[book->side[s].top_word] : book->best[s].qty;
+}
+
 static inline bool book_best(const book_t *book, int64_t *bid_px, int64_t *bid_qty, int64_t *ask_px, int64_t *ask_qty)
 {
     *bid_px  = book->best[0].px;
-    *bid_qty = book->best[0].qty;
+    *bid_qty = book_best_qty(book, 0);
     *ask_px  = book->best[1].px;
-    *ask_qty = book->best[1].qty;
+    *ask_qty = book_best_qty(book, 1);
     return book->health == FEED_LIVE;
 }
 
@@ -189,6 +203,11 @@ uint32_t book_levels(const book_t *book, side_t side, level_t *out, uint32_t max
 /* book_top: the n best levels of both sides, for publication; counts are set to how many there are. bids and asks hold
  * n each; entries beyond the count are set to 0, so that a published record never shows an older one. */
 void book_top(const book_t *book, uint32_t n, level_t *bids, uint32_t *bid_count, level_t *asks, uint32_t *ask_count);
+
+/* book_within: may a message have changed the best levels, of which bid_px and ask_px are the last ones shown? True when
+ * one of its levels is at or better than these; INT64_MIN, INT64_MAX: that side showed fewer than it could, so any
+ * level may be. Of a part of a diff; a snapshot changes everything. Cost: ~1 ns a level up to the first that is. */
+bool book_within(const book_update_t *upd, const level_t *levels, int64_t bid_px, int64_t ask_px);
 
 /* book_depth_within: quantity that stands at px_limit or better (bids >= px_limit, asks <= px_limit); px_limit need be
  * no valid price. A sum beyond int64 is INT64_MAX. Cost: levels passed in the window; O(far_slots) beyond it. */

@@ -3,67 +3,99 @@
 #include <assert.h>
 #include <string.h>
 
-#include "core/match/id_map.h"
+#include "core/book/ladder.h"
 #include "core/types/hash.h"
 
-#define MBO_MAGIC 0x3130304f424d4c48ULL
+#define MBO_MAGIC 0x3230304f424d4c48ULL
 #define NIL UINT32_MAX
 
-static_assert(MBO_ORDERS_MAX <= ID_MAP_ROWS_MAX && MBO_LEVELS_MAX <= ID_MAP_ROWS_MAX, "rows of the maps");
+static_assert(MBO_PX_LIMIT == LADDER_PX_LIMIT && MBO_LEVELS_MAX <= LADDER_LEVELS_MAX && NIL == LADDER_NONE, "ladder");
+
+#define unlikely(x) __builtin_expect(!!(x), 0)
 
 typedef struct row { /* an order; a free row has only next */
     uint64_t id;
     int64_t  qty;
-    uint32_t level;
+    uint32_t level; /* its row in the ladder of its side */
+    uint32_t ask;
     uint32_t next;
     uint32_t prev;
-    uint32_t reserved;
 } row_t;
 
-typedef struct rung { /* a level; a free one has only head: the next free */
-    int64_t  px;
+typedef struct slot {
+    uint32_t hash;
+    uint32_t row1; /* row + 1; 0 = empty */
+} slot_t;
+
+typedef struct best { /* level of a side */
+    int64_t  px;      /* 0, and qty 0 = none */
     int64_t  qty;
-    uint32_t head; /* oldest order */
-    uint32_t tail;
-    uint32_t count;
-    uint32_t ask;
-} rung_t;
+    uint32_t row;       /* NIL = none */
+    uint32_t levels_at; /* where all levels of the side begin: bytes from mbo */
+} best_t;
 
-typedef struct place {
-    int64_t  rank; /* larger is better, on both sides */
-    uint32_t level;
-    uint32_t reserved;
-} place_t;
+/* Then: ladder of the bids, of the asks, rows, slots. The first line is all that an execution or a cancel that leaves its
+ * level needs of the head; its best levels are copies, so that reading them costs no line of the ladders. */
+struct mbo {
+    _Alignas(64) best_t best[2];
+    uint32_t slots_at, rows_at; /* bytes from here */
+    uint32_t free_row;          /* recycled last in, first out; NIL = none */
+    uint8_t  slot_log2;
+    uint8_t  health, reason, queues;
 
-struct mbo { /* then: rows, rungs, order slots, level slots, places of the bids, of the asks */
-    _Alignas(64) uint64_t magic;
+    uint64_t magic;
+    uint32_t ladder_at[2];
+    uint32_t orders[2]; /* of bids, asks */
+    uint32_t rows_seen; /* those at and above were never used */
     uint32_t orders_max, levels_max;
-    uint32_t order_slots, level_slots;
-    uint32_t free_row, free_rung;   /* recycled last in, first out; NIL = none */
-    uint32_t rows_seen, rungs_seen; /* those at and above were never used */
-    uint32_t orders[2], levels[2];  /* of bids, asks */
-    uint8_t  health, reason;
 };
 
-static row_t *mbo_rows(const mbo_t *mbo)
+static_assert(sizeof(struct mbo) == 128, "two lines");
+
+static inline row_t *mbo_rows(const mbo_t *mbo)
 {
-    return (row_t *)((uintptr_t)mbo + sizeof *mbo);
+    return (row_t *)((uintptr_t)mbo + mbo->rows_at);
 }
-static rung_t *mbo_rungs(const mbo_t *mbo)
+static inline slot_t *mbo_slots(const mbo_t *mbo)
 {
-    return (rung_t *)(mbo_rows(mbo) + mbo->orders_max);
+    return (slot_t *)((uintptr_t)mbo + mbo->slots_at);
 }
-static id_slot_t *mbo_order_slots(const mbo_t *mbo)
+static inline uint32_t slot_mask(const mbo_t *mbo)
 {
-    return (id_slot_t *)(mbo_rungs(mbo) + mbo->levels_max);
+    return ((uint32_t)1 << mbo->slot_log2) - 1;
 }
-static id_slot_t *mbo_level_slots(const mbo_t *mbo)
+static inline ladder_t *mbo_ladder(const mbo_t *mbo, uint32_t ask)
 {
-    return mbo_order_slots(mbo) + mbo->order_slots;
+    return (ladder_t *)((uintptr_t)mbo + mbo->ladder_at[ask]);
 }
-static place_t *mbo_places(const mbo_t *mbo, unsigned ask)
+static inline ladder_level_t *mbo_level_of(const mbo_t *mbo, uint32_t ask, uint32_t level)
 {
-    return (place_t *)(mbo_level_slots(mbo) + mbo->level_slots) + (size_t)ask * mbo->levels_max;
+    return (ladder_level_t *)((uintptr_t)mbo + mbo->best[ask].levels_at) + level;
+}
+static inline ladder_level_t *row_level(const mbo_t *mbo, const row_t *row)
+{
+    return mbo_level_of(mbo, row->ask, row->level);
+}
+
+/* After a level came or went, or may have. */
+static void best_set(mbo_t *mbo, uint32_t ask)
+{
+    const uint32_t row = ladder_best(mbo_ladder(mbo, ask));
+    mbo->best[ask].row = row;
+    mbo->best[ask].px  = 0;
+    mbo->best[ask].qty = 0;
+    if (row != NIL) {
+        const ladder_level_t *level = mbo_level_of(mbo, ask, row);
+        mbo->best[ask].px           = level->px;
+        mbo->best[ask].qty          = level->qty;
+    }
+}
+
+/* A level that stays has another quantity: no branch, for nobody can tell whether it is the best one. */
+static inline void best_qty_set(mbo_t *mbo, uint32_t ask, uint32_t level_row, int64_t qty)
+{
+    const int64_t same = -(int64_t)(level_row == mbo->best[ask].row);
+    mbo->best[ask].qty ^= (mbo->best[ask].qty ^ qty) & same;
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */
@@ -71,6 +103,24 @@ static place_t *mbo_places(const mbo_t *mbo, unsigned ask)
 size_t mbo_align(void)
 {
     return _Alignof(mbo_t);
+}
+
+/* Half of the slots stay empty. */
+static unsigned slots_log2(const mbo_cfg_t *cfg)
+{
+    unsigned log2 = 3;
+    while ((uint32_t)1 << log2 < 2 * cfg->orders_max) {
+        log2++;
+    }
+    return log2;
+}
+
+static ladder_cfg_t ladder_cfg(const mbo_cfg_t *cfg, uint32_t ask)
+{
+    return (ladder_cfg_t){.tick         = cfg->tick,
+                          .window_ticks = cfg->window_ticks == 0 ? MBO_WINDOW_TICKS : cfg->window_ticks,
+                          .levels_max   = cfg->levels_max,
+                          .side         = ask ? SIDE_SELL : SIDE_BUY};
 }
 
 size_t mbo_footprint(const mbo_cfg_t *cfg)
@@ -83,9 +133,17 @@ size_t mbo_footprint(const mbo_cfg_t *cfg)
         err_set(ERR_ARG, "mbo: %u levels, limit 1..%u", cfg->levels_max, MBO_LEVELS_MAX);
         return 0;
     }
-    const size_t bytes = sizeof(mbo_t) + cfg->orders_max * sizeof(row_t) +
-                         cfg->levels_max * (sizeof(rung_t) + 2 * sizeof(place_t)) +
-                         ((size_t)id_map_slots(cfg->orders_max) + id_map_slots(cfg->levels_max)) * sizeof(id_slot_t);
+    size_t bytes = sizeof(mbo_t);
+    for (uint32_t ask = 0; ask < 2; ask++) {
+        const ladder_cfg_t ladder = ladder_cfg(cfg, ask);
+        const size_t       part   = ladder_footprint(&ladder);
+        if (part == 0) {
+            err_wrap(ERR_ARG, "mbo");
+            return 0;
+        }
+        bytes += part;
+    }
+    bytes += cfg->orders_max * sizeof(row_t) + ((size_t)1 << slots_log2(cfg)) * sizeof(slot_t);
     return (bytes + _Alignof(mbo_t) - 1) & ~(_Alignof(mbo_t) - 1);
 }
 
@@ -95,16 +153,26 @@ mbo_t *mbo_new(void *mem, const mbo_cfg_t *cfg)
     if (bytes == 0) {
         return NULL;
     }
-    mbo_t *mbo = memset(mem, 0, bytes);
-    *mbo       = (mbo_t){.magic       = MBO_MAGIC,
-                         .orders_max  = cfg->orders_max,
-                         .levels_max  = cfg->levels_max,
-                         .order_slots = id_map_slots(cfg->orders_max),
-                         .level_slots = id_map_slots(cfg->levels_max),
-                         .free_row    = NIL,
-                         .free_rung   = NIL,
-                         .health      = FEED_BROKEN,
-                         .reason      = FEED_REASON_START};
+    const unsigned log2 = slots_log2(cfg);
+    mbo_t         *mbo  = memset(mem, 0, bytes);
+    *mbo                = (mbo_t){.magic      = MBO_MAGIC,
+                                  .slot_log2  = (uint8_t)log2,
+                                  .best       = {{.row = NIL}, {.row = NIL}},
+                                  .free_row   = NIL,
+                                  .orders_max = cfg->orders_max,
+                                  .levels_max = cfg->levels_max,
+                                  .health     = FEED_BROKEN,
+                                  .reason     = FEED_REASON_START,
+                                  .queues     = !cfg->no_queues};
+    uint32_t at         = sizeof(mbo_t);
+    for (uint32_t ask = 0; ask < 2; ask++) {
+        const ladder_cfg_t ladder = ladder_cfg(cfg, ask);
+        mbo->best[ask].levels_at  = at + ladder_new((uint8_t *)mem + at, &ladder)->levels_at;
+        mbo->ladder_at[ask]       = at;
+        at += (uint32_t)ladder_footprint(&ladder);
+    }
+    mbo->rows_at  = at;
+    mbo->slots_at = at + cfg->orders_max * (uint32_t)sizeof(row_t);
     return mbo;
 }
 
@@ -121,12 +189,14 @@ mbo_t *mbo_join(void *mem)
 
 void mbo_clear(mbo_t *mbo)
 {
-    memset(mbo_order_slots(mbo), 0, ((size_t)mbo->order_slots + mbo->level_slots) * sizeof(id_slot_t));
+    memset(mbo_slots(mbo), 0, ((size_t)slot_mask(mbo) + 1) * sizeof(slot_t));
+    ladder_clear(mbo_ladder(mbo, 0));
+    ladder_clear(mbo_ladder(mbo, 1));
+    best_set(mbo, 0);
+    best_set(mbo, 1);
     mbo->free_row  = NIL;
-    mbo->free_rung = NIL;
-    mbo->rows_seen = mbo->rungs_seen = 0;
+    mbo->rows_seen = 0;
     mbo->orders[0] = mbo->orders[1] = 0;
-    mbo->levels[0] = mbo->levels[1] = 0;
     mbo->health                     = FEED_RECOVERING;
     mbo->reason                     = FEED_REASON_START;
 }
@@ -159,253 +229,297 @@ err_t mbo_feed(mbo_t *mbo, feed_health_t health, feed_reason_t reason)
     return ERR_OK;
 }
 
-/* ---- levels: found by a hash of side and price, kept in order in places ------------------------------------------- */
+/* ---- ids: open addressing with linear probing ---------------------------------------------------------------------- */
 
-static int64_t rank_of(unsigned ask, int64_t px)
+/* Fibonacci hashing spreads the consecutive ids that everyone uses; folding first, those that differ high up only. */
+static inline uint32_t id_hash(uint64_t id)
 {
-    return ask ? -px : px;
+    return (uint32_t)((id ^ id >> 32) * 0x9E3779B97F4A7C15ULL >> 32);
 }
 
-/* Never 0: that would be a bid at -2^62, which is beyond the limit of prices. */
-static uint64_t level_key(unsigned ask, int64_t px)
+/* The slot of id, or the empty one where it belongs. Ends because half of the slots are empty. */
+static inline slot_t *slot_find(const mbo_t *mbo, uint64_t id)
 {
-    return ((uint64_t)px << 1 | ask) ^ 1ULL << 63;
+    slot_t        *slots = mbo_slots(mbo);
+    const uint32_t hash  = id_hash(id);
+    const uint32_t mask  = slot_mask(mbo);
+    uint32_t       i     = hash >> (32 - mbo->slot_log2);
+    while (slots[i].row1 != 0 && (slots[i].hash != hash || mbo_rows(mbo)[slots[i].row1 - 1].id != id)) {
+        i = (i + 1) & mask;
+    }
+    return &slots[i];
 }
+
+/* Empty it. Slots behind the hole move up when the hole lies on their way from home. */
+static inline void slot_drop(mbo_t *mbo, const slot_t *slot)
+{
+    slot_t        *slots = mbo_slots(mbo);
+    const uint32_t mask  = slot_mask(mbo);
+    uint32_t       hole  = (uint32_t)(slot - slots);
+    for (uint32_t i = (hole + 1) & mask; slots[i].row1 != 0; i = (i + 1) & mask) {
+        if (((i - (slots[i].hash >> (32 - mbo->slot_log2))) & mask) >= ((i - hole) & mask)) {
+            slots[hole] = slots[i];
+            hole        = i;
+        }
+    }
+    slots[hole] = (slot_t){0};
+}
+
+void mbo_prefetch(const mbo_t *mbo)
+{
+    __builtin_prefetch(mbo, 1);
+    __builtin_prefetch(&mbo->magic, 1);
+}
+
+void mbo_prefetch_slot(const mbo_t *mbo, uint64_t id)
+{
+    __builtin_prefetch(&mbo_slots(mbo)[id_hash(id) >> (32 - mbo->slot_log2)], 1);
+    __builtin_prefetch(mbo_ladder(mbo, 0));
+    __builtin_prefetch(mbo_ladder(mbo, 1));
+}
+
+void mbo_prefetch_order(const mbo_t *mbo, uint64_t id)
+{
+    const uint32_t row1 = slot_find(mbo, id)->row1;
+    if (row1 != 0) {
+        __builtin_prefetch(row_level(mbo, &mbo_rows(mbo)[row1 - 1]), 1);
+    }
+}
+
+/* ---- levels and their queues ------------------------------------------------------------------------------------------ */
 
 static bool px_fits(int64_t px)
 {
     return px > -MBO_PX_LIMIT && px < MBO_PX_LIMIT;
 }
 
-static uint32_t level_find(const mbo_t *mbo, unsigned ask, int64_t px)
+static uint32_t level_find(const mbo_t *mbo, uint32_t ask, int64_t px)
 {
-    return px_fits(px) ? id_map_find(mbo_level_slots(mbo), mbo->level_slots, level_key(ask, px)) : NIL;
+    return px_fits(px) ? ladder_find(mbo_ladder(mbo, ask), px) : NIL;
 }
 
-/* The first place whose rank is not below, counted from the worst; looked for from the best in growing steps, because
- * that is where levels come and go. */
-static uint32_t place_find(const place_t *places, uint32_t count, int64_t rank)
+static uint32_t level_count(const mbo_t *mbo)
 {
-    uint32_t high = count;
-    uint32_t step = 1;
-    while (step <= high && places[high - step].rank >= rank) {
-        high -= step;
-        step *= 2;
-    }
-    uint32_t low = step <= high ? high - step + 1 : 0;
-    while (low < high) {
-        const uint32_t mid = low + (high - low) / 2;
-        if (places[mid].rank >= rank) {
-            high = mid;
-        } else {
-            low = mid + 1;
-        }
-    }
-    return low;
+    return ladder_count(mbo_ladder(mbo, 0)) + ladder_count(mbo_ladder(mbo, 1));
 }
 
-static uint32_t level_new(mbo_t *mbo, unsigned ask, int64_t px)
+/* The level at px, made when there is none (its count is 0 then); NIL when there would be too many. */
+static inline uint32_t level_take(mbo_t *mbo, uint32_t ask, int64_t px)
 {
-    rung_t  *rungs = mbo_rungs(mbo);
-    uint32_t level = mbo->free_rung;
-    if (level == NIL) {
-        level = mbo->rungs_seen++;
-    } else {
-        mbo->free_rung = rungs[level].head;
+    ladder_t      *ladder = mbo_ladder(mbo, ask);
+    const uint32_t level  = ladder_take(ladder, px);
+    if (level != NIL && unlikely(mbo_level_of(mbo, ask, level)->count == 0) && level_count(mbo) > mbo->levels_max) {
+        ladder_drop(ladder, level);
+        return NIL;
     }
-    assert(level < mbo->levels_max);
-    rungs[level] = (rung_t){.px = px, .head = NIL, .tail = NIL, .ask = ask};
-    id_map_put(mbo_level_slots(mbo), mbo->level_slots, level_key(ask, px), level);
-
-    place_t       *places = mbo_places(mbo, ask);
-    const uint32_t at     = place_find(places, mbo->levels[ask], rank_of(ask, px));
-    memmove(&places[at + 1], &places[at], (mbo->levels[ask] - at) * sizeof *places);
-    places[at] = (place_t){.rank = rank_of(ask, px), .level = level};
-    mbo->levels[ask]++;
     return level;
 }
 
-static void level_free(mbo_t *mbo, uint32_t level)
+/* At the tail of its level; row->qty and row->ask are set. */
+static inline void queue_put(mbo_t *mbo, ladder_level_t *level, uint32_t level_row, uint32_t r)
 {
-    rung_t        *rung   = &mbo_rungs(mbo)[level];
-    const unsigned ask    = rung->ask;
-    place_t       *places = mbo_places(mbo, ask);
-    const uint32_t at     = place_find(places, mbo->levels[ask], rank_of(ask, rung->px));
-    assert(at < mbo->levels[ask] && places[at].level == level);
-    memmove(&places[at], &places[at + 1], (mbo->levels[ask] - at - 1) * sizeof *places);
-    mbo->levels[ask]--;
-    id_map_drop(mbo_level_slots(mbo), mbo->level_slots, level_key(ask, rung->px));
-    rung->head     = mbo->free_rung;
-    mbo->free_rung = level;
-}
-
-static bool levels_full(const mbo_t *mbo)
-{
-    return mbo->levels[0] + mbo->levels[1] == mbo->levels_max;
-}
-
-/* ---- queues ------------------------------------------------------------------------------------------------------- */
-
-/* At the tail; row->qty is set. */
-static void queue_put(mbo_t *mbo, uint32_t level, uint32_t r)
-{
-    row_t  *rows  = mbo_rows(mbo);
-    rung_t *rung  = &mbo_rungs(mbo)[level];
-    rows[r].level = level;
-    rows[r].next  = NIL;
-    rows[r].prev  = rung->tail;
-    if (rung->tail == NIL) {
-        rung->head = r;
-    } else {
-        rows[rung->tail].next = r;
+    row_t *rows   = mbo_rows(mbo);
+    rows[r].level = level_row;
+    level->qty += rows[r].qty;
+    level->count++;
+    if (mbo->queues) {
+        rows[r].next                                                   = NIL;
+        rows[r].prev                                                   = level->tail;
+        *(level->tail == NIL ? &level->head : &rows[level->tail].next) = r;
+        level->tail                                                    = r;
     }
-    rung->tail = r;
-    rung->qty += rows[r].qty;
-    rung->count++;
 }
 
 /* Out of its level, which stays, maybe empty. */
-static void queue_take(mbo_t *mbo, uint32_t r)
+static inline void queue_take(mbo_t *mbo, ladder_level_t *level, const row_t *row)
 {
-    row_t       *rows                                         = mbo_rows(mbo);
-    const row_t *row                                          = &rows[r];
-    rung_t      *rung                                         = &mbo_rungs(mbo)[row->level];
-    *(row->prev == NIL ? &rung->head : &rows[row->prev].next) = row->next;
-    *(row->next == NIL ? &rung->tail : &rows[row->next].prev) = row->prev;
-    rung->qty -= row->qty;
-    rung->count--;
+    level->qty -= row->qty;
+    level->count--;
+    if (mbo->queues) {
+        row_t *rows                                                = mbo_rows(mbo);
+        *(row->prev == NIL ? &level->head : &rows[row->prev].next) = row->next;
+        *(row->next == NIL ? &level->tail : &rows[row->next].prev) = row->prev;
+    }
 }
 
 /* ---- what the feed says --------------------------------------------------------------------------------------------- */
 
-err_t mbo_add(mbo_t *mbo, uint64_t id, side_t side, int64_t px, int64_t qty)
+/* What is wrong with an order to add is said apart from the way of those that are right. */
+static __attribute__((noinline, cold)) err_t add_wrong(mbo_t *mbo, uint64_t id, side_t side, int64_t px, int64_t qty)
 {
-    if (mbo->health == FEED_BROKEN) {
-        return ERR_AGAIN;
-    }
     if (id == 0 || (side != SIDE_BUY && side != SIDE_SELL)) {
         return mbo_broken(mbo, FEED_REASON_GARBLED,
                           err_set(ERR_ARG, "mbo: add order %llu side %d: an id is not 0, a side 1 or 2",
                                   (unsigned long long)id, (int)side));
     }
-    if (!px_fits(px) || qty <= 0) {
-        return mbo_broken(mbo, FEED_REASON_GARBLED,
-                          err_set(ERR_RANGE, "mbo: add order %llu: px %lld, limit below 2^62; qty %lld, limit above 0",
-                                  (unsigned long long)id, (long long)px, (long long)qty));
-    }
-    if (id_map_find(mbo_order_slots(mbo), mbo->order_slots, id) != NIL) {
-        return mbo_broken(mbo, FEED_REASON_GARBLED,
-                          err_set(ERR_EXISTS, "mbo: add order %llu: it stands already", (unsigned long long)id));
-    }
-    const unsigned ask   = side == SIDE_SELL;
-    uint32_t       level = level_find(mbo, ask, px);
-    if (mbo->orders[0] + mbo->orders[1] == mbo->orders_max || (level == NIL && levels_full(mbo))) {
-        return mbo_broken(mbo, FEED_REASON_LIMIT,
-                          err_set(ERR_LIMIT, "mbo: add order %llu: %u orders, limit %u; %u levels, limit %u",
-                                  (unsigned long long)id, mbo->orders[0] + mbo->orders[1], mbo->orders_max,
-                                  mbo->levels[0] + mbo->levels[1], mbo->levels_max));
-    }
-    if (level != NIL && mbo_rungs(mbo)[level].qty > INT64_MAX - qty) {
-        return mbo_broken(mbo, FEED_REASON_GARBLED,
-                          err_set(ERR_RANGE, "mbo: add order %llu: qty %lld more than level %lld can hold",
-                                  (unsigned long long)id, (long long)qty, (long long)px));
-    }
+    return mbo_broken(mbo, FEED_REASON_GARBLED,
+                      err_set(ERR_RANGE,
+                              "mbo: add order %llu: px %lld, limit below 2^62; qty %lld, limit above 0 and what its "
+                              "level can hold",
+                              (unsigned long long)id, (long long)px, (long long)qty));
+}
 
-    row_t   *rows = mbo_rows(mbo);
-    uint32_t r    = mbo->free_row;
-    if (r == NIL) {
-        r = mbo->rows_seen++;
-    } else {
-        mbo->free_row = rows[r].next;
+static __attribute__((noinline, cold)) err_t add_full(mbo_t *mbo, uint64_t id)
+{
+    return mbo_broken(mbo, FEED_REASON_LIMIT,
+                      err_set(ERR_LIMIT, "mbo: add order %llu: %u orders, limit %u; %u levels, limit %u",
+                              (unsigned long long)id, mbo->orders[0] + mbo->orders[1], mbo->orders_max,
+                              level_count(mbo), mbo->levels_max));
+}
+
+static __attribute__((noinline, cold)) err_t add_again(mbo_t *mbo, uint64_t id)
+{
+    return mbo_broken(mbo, FEED_REASON_GARBLED,
+                      err_set(ERR_EXISTS, "mbo: add order %llu: it stands already", (unsigned long long)id));
+}
+
+err_t mbo_add(mbo_t *mbo, uint64_t id, side_t side, int64_t px, int64_t qty)
+{
+    if (unlikely(mbo->health == FEED_BROKEN)) {
+        return ERR_AGAIN;
     }
-    rows[r].id  = id;
-    rows[r].qty = qty;
-    queue_put(mbo, level != NIL ? level : level_new(mbo, ask, px), r);
-    id_map_put(mbo_order_slots(mbo), mbo->order_slots, id, r);
+    const uint32_t ask = (uint32_t)side - SIDE_BUY;
+    if (unlikely((id == 0) | (ask > 1) | !px_fits(px) | (qty <= 0))) {
+        return add_wrong(mbo, id, side, px, qty);
+    }
+    slot_t *slot = slot_find(mbo, id);
+    if (unlikely(slot->row1 != 0)) {
+        return add_again(mbo, id);
+    }
+    const uint32_t r = mbo->free_row != NIL ? mbo->free_row : mbo->rows_seen;
+    if (unlikely(r == mbo->orders_max)) {
+        return add_full(mbo, id);
+    }
+    const uint32_t level_row = level_take(mbo, ask, px);
+    if (unlikely(level_row == NIL)) {
+        return add_full(mbo, id);
+    }
+    ladder_level_t *level = mbo_level_of(mbo, ask, level_row);
+    if (unlikely(level->qty > INT64_MAX - qty)) {
+        return add_wrong(mbo, id, side, px, qty);
+    }
+    row_t *row = &mbo_rows(mbo)[r];
+    if (r == mbo->free_row) {
+        mbo->free_row = row->next;
+    } else {
+        mbo->rows_seen++;
+    }
+    row->id  = id;
+    row->qty = qty;
+    row->ask = ask;
+    *slot    = (slot_t){.hash = id_hash(id), .row1 = r + 1};
+    queue_put(mbo, level, level_row, r);
     mbo->orders[ask]++;
+    if (unlikely(level->count == 1)) {
+        best_set(mbo, ask);
+    }
+    best_qty_set(mbo, ask, level_row, level->qty);
     return ERR_OK;
 }
 
-/* The row of an order that must be there, or NIL and the book is BROKEN. */
-static uint32_t row_of(mbo_t *mbo, uint64_t id, const char *verb)
+static __attribute__((noinline, cold)) err_t order_lost(mbo_t *mbo, uint64_t id, const char *verb)
 {
-    const uint32_t r = id_map_find(mbo_order_slots(mbo), mbo->order_slots, id);
-    if (r == NIL) {
-        mbo_broken(mbo, FEED_REASON_LOST,
-                   err_set(ERR_NOT_FOUND, "mbo: %s order %llu: no such order stands", verb, (unsigned long long)id));
+    return mbo_broken(mbo, FEED_REASON_LOST,
+                      err_set(ERR_NOT_FOUND, "mbo: %s order %llu: no such order stands", verb, (unsigned long long)id));
+}
+
+static inline void order_remove(mbo_t *mbo, const slot_t *slot)
+{
+    const uint32_t  r     = slot->row1 - 1;
+    row_t          *row   = &mbo_rows(mbo)[r];
+    ladder_level_t *level = row_level(mbo, row);
+    slot_drop(mbo, slot);
+    queue_take(mbo, level, row);
+    mbo->orders[row->ask]--;
+    if (level->count == 0) {
+        ladder_drop(mbo_ladder(mbo, row->ask), row->level);
+        best_set(mbo, row->ask);
+    } else {
+        best_qty_set(mbo, row->ask, row->level, level->qty);
     }
-    return r;
+    row->next     = mbo->free_row;
+    mbo->free_row = r;
 }
 
 err_t mbo_reduce(mbo_t *mbo, uint64_t id, int64_t qty)
 {
-    if (mbo->health == FEED_BROKEN) {
+    if (unlikely(mbo->health == FEED_BROKEN)) {
         return ERR_AGAIN;
     }
-    const uint32_t r = row_of(mbo, id, "reduce");
-    if (r == NIL) {
-        return ERR_NOT_FOUND;
+    const slot_t *slot = slot_find(mbo, id);
+    if (unlikely(slot->row1 == 0)) {
+        return order_lost(mbo, id, "reduce");
     }
-    row_t  *row  = &mbo_rows(mbo)[r];
-    rung_t *rung = &mbo_rungs(mbo)[row->level];
-    if (qty <= 0 || qty > row->qty) {
+    row_t *row = &mbo_rows(mbo)[slot->row1 - 1];
+    if (unlikely(qty <= 0 || qty > row->qty)) {
         return mbo_broken(mbo, FEED_REASON_GARBLED,
                           err_set(ERR_RANGE, "mbo: reduce order %llu: qty %lld, limit 1..%lld", (unsigned long long)id,
                                   (long long)qty, (long long)row->qty));
     }
-    if (qty < row->qty) {
+    if (qty == row->qty) {
+        order_remove(mbo, slot);
+    } else {
+        ladder_level_t *level = row_level(mbo, row);
         row->qty -= qty;
-        rung->qty -= qty;
-        return ERR_OK;
+        level->qty -= qty;
+        best_qty_set(mbo, row->ask, row->level, level->qty);
     }
-    queue_take(mbo, r);
-    mbo->orders[rung->ask]--;
-    if (rung->count == 0) {
-        level_free(mbo, row->level);
+    return ERR_OK;
+}
+
+err_t mbo_remove(mbo_t *mbo, uint64_t id)
+{
+    if (unlikely(mbo->health == FEED_BROKEN)) {
+        return ERR_AGAIN;
     }
-    id_map_drop(mbo_order_slots(mbo), mbo->order_slots, id);
-    row->next     = mbo->free_row;
-    mbo->free_row = r;
+    const slot_t *slot = slot_find(mbo, id);
+    if (unlikely(slot->row1 == 0)) {
+        return order_lost(mbo, id, "remove");
+    }
+    order_remove(mbo, slot);
     return ERR_OK;
 }
 
 err_t mbo_modify(mbo_t *mbo, uint64_t id, int64_t px, int64_t qty)
 {
-    if (mbo->health == FEED_BROKEN) {
+    if (unlikely(mbo->health == FEED_BROKEN)) {
         return ERR_AGAIN;
     }
-    const uint32_t r = row_of(mbo, id, "modify");
-    if (r == NIL) {
-        return ERR_NOT_FOUND;
+    const slot_t *slot = slot_find(mbo, id);
+    if (unlikely(slot->row1 == 0)) {
+        return order_lost(mbo, id, "modify");
     }
-    row_t         *row  = &mbo_rows(mbo)[r];
-    const uint32_t from = row->level;
-    rung_t        *rung = &mbo_rungs(mbo)[from];
-    uint32_t       to   = level_find(mbo, rung->ask, px);
-    const int64_t  rest = to == NIL ? 0 : mbo_rungs(mbo)[to].qty - (to == from ? row->qty : 0);
-    if (!px_fits(px) || qty <= 0 || rest > INT64_MAX - qty) {
+    const uint32_t  r      = slot->row1 - 1;
+    row_t          *row    = &mbo_rows(mbo)[r];
+    ladder_t       *ladder = mbo_ladder(mbo, row->ask);
+    ladder_level_t *level  = ladder_level(ladder, row->level);
+    const uint32_t  to     = level_find(mbo, row->ask, px);
+    const int64_t   rest   = to == NIL ? 0 : ladder_level(ladder, to)->qty - (to == row->level ? row->qty : 0);
+    if (unlikely(!px_fits(px) || qty <= 0 || rest > INT64_MAX - qty)) {
         return mbo_broken(
             mbo, FEED_REASON_GARBLED,
             err_set(ERR_RANGE, "mbo: modify order %llu: px %lld, limit below 2^62; qty %lld, limit 1..%lld",
                     (unsigned long long)id, (long long)px, (long long)qty, (long long)(INT64_MAX - rest)));
     }
-    if (to == from && qty <= row->qty) {
-        rung->qty -= row->qty - qty;
+    if (to == row->level && qty <= row->qty) {
+        level->qty -= row->qty - qty;
         row->qty = qty;
+        best_set(mbo, row->ask);
         return ERR_OK;
     }
-    if (to == NIL && rung->count > 1 && levels_full(mbo)) {
+    if (to == NIL && level->count > 1 && level_count(mbo) == mbo->levels_max) {
         return mbo_broken(mbo, FEED_REASON_LIMIT,
                           err_set(ERR_LIMIT, "mbo: modify order %llu: %u levels, limit %u", (unsigned long long)id,
                                   mbo->levels_max, mbo->levels_max));
     }
-    const unsigned ask = rung->ask;
-    queue_take(mbo, r);
-    row->qty = qty;
-    if (rung->count == 0 && to != from) {
-        level_free(mbo, from);
+    queue_take(mbo, level, row);
+    if (level->count == 0 && to != row->level) {
+        ladder_drop(ladder, row->level); /* first: it may be the room for the new one */
     }
-    queue_put(mbo, to != NIL ? to : level_new(mbo, ask, px), r);
+    row->qty                 = qty;
+    const uint32_t level_row = to != NIL ? to : level_take(mbo, row->ask, px);
+    queue_put(mbo, ladder_level(ladder, level_row), level_row, r);
+    best_set(mbo, row->ask);
     return ERR_OK;
 }
 
@@ -423,64 +537,92 @@ feed_reason_t mbo_reason(const mbo_t *mbo)
 
 static mbo_order_t order_of(const mbo_t *mbo, const row_t *row)
 {
-    const rung_t *rung = &mbo_rungs(mbo)[row->level];
-    return (mbo_order_t){.id = row->id, .px = rung->px, .qty = row->qty, .side = rung->ask ? SIDE_SELL : SIDE_BUY};
+    return (mbo_order_t){
+        .id = row->id, .px = row_level(mbo, row)->px, .qty = row->qty, .side = row->ask ? SIDE_SELL : SIDE_BUY};
 }
 
-static mbo_level_t level_of(const mbo_t *mbo, uint32_t level)
+/* False and all 0 for NIL. */
+static bool level_out(const mbo_t *mbo, uint32_t ask, uint32_t level_row, mbo_level_t *out)
 {
-    const rung_t *rung = &mbo_rungs(mbo)[level];
-    return (mbo_level_t){.px = rung->px, .qty = rung->qty, .count = rung->count};
+    if (level_row == NIL) {
+        *out = (mbo_level_t){0};
+        return false;
+    }
+    const ladder_level_t *level = ladder_level(mbo_ladder(mbo, ask), level_row);
+    *out                        = (mbo_level_t){.px = level->px, .qty = level->qty, .count = level->count};
+    return true;
 }
 
 bool mbo_find(const mbo_t *mbo, uint64_t id, mbo_order_t *out)
 {
-    const uint32_t r = id_map_find(mbo_order_slots(mbo), mbo->order_slots, id);
-    if (r == NIL) {
+    const slot_t *slot = slot_find(mbo, id);
+    if (slot->row1 == 0) {
         return false;
     }
-    *out = order_of(mbo, &mbo_rows(mbo)[r]);
+    *out = order_of(mbo, &mbo_rows(mbo)[slot->row1 - 1]);
     return true;
 }
 
 int64_t mbo_ahead(const mbo_t *mbo, uint64_t id)
 {
-    const row_t   *rows = mbo_rows(mbo);
-    const uint32_t r    = id_map_find(mbo_order_slots(mbo), mbo->order_slots, id);
-    if (r == NIL) {
+    const row_t  *rows = mbo_rows(mbo);
+    const slot_t *slot = slot_find(mbo, id);
+    if (slot->row1 == 0 || !mbo->queues) {
         return -1;
     }
-    int64_t ahead = 0;
-    for (uint32_t i = rows[r].prev; i != NIL; i = rows[i].prev) {
-        ahead += rows[i].qty;
+    const row_t *row    = &rows[slot->row1 - 1];
+    uint32_t     front  = row->prev;
+    uint32_t     back   = row->next;
+    int64_t      ahead  = 0;
+    int64_t      behind = 0;
+    while (front != NIL && back != NIL) { /* both ways: one of them ends first */
+        ahead += rows[front].qty;
+        behind += rows[back].qty;
+        front = rows[front].prev;
+        back  = rows[back].next;
     }
-    return ahead;
+    return front == NIL ? ahead : row_level(mbo, row)->qty - row->qty - behind;
+}
+
+void mbo_best(const mbo_t *mbo, int64_t *bid_px, int64_t *bid_qty, int64_t *ask_px, int64_t *ask_qty)
+{
+    *bid_px  = mbo->best[0].px;
+    *bid_qty = mbo->best[0].qty;
+    *ask_px  = mbo->best[1].px;
+    *ask_qty = mbo->best[1].qty;
 }
 
 bool mbo_level(const mbo_t *mbo, side_t side, uint32_t n, mbo_level_t *out)
 {
-    const unsigned ask = side == SIDE_SELL;
-    if (n >= mbo->levels[ask]) {
-        *out = (mbo_level_t){0};
-        return false;
+    const uint32_t  ask    = side == SIDE_SELL;
+    const ladder_t *ladder = mbo_ladder(mbo, ask);
+    uint32_t        row    = n < ladder_count(ladder) ? ladder_best(ladder) : NIL;
+    for (; n > 0 && row != NIL; n--) {
+        row = ladder_worse(ladder, ladder_level(ladder, row)->px);
     }
-    *out = level_of(mbo, mbo_places(mbo, ask)[mbo->levels[ask] - 1 - n].level);
-    return true;
+    return level_out(mbo, ask, row, out);
+}
+
+bool mbo_worse(const mbo_t *mbo, side_t side, mbo_level_t *level)
+{
+    const uint32_t ask = side == SIDE_SELL;
+    return level_out(mbo, ask, ladder_worse(mbo_ladder(mbo, ask), level->px), level);
 }
 
 bool mbo_level_at(const mbo_t *mbo, side_t side, int64_t px, mbo_level_t *out)
 {
-    const uint32_t level = level_find(mbo, side == SIDE_SELL, px);
-    *out                 = level == NIL ? (mbo_level_t){0} : level_of(mbo, level);
-    return level != NIL;
+    const uint32_t ask = side == SIDE_SELL;
+    return level_out(mbo, ask, level_find(mbo, ask, px), out);
 }
 
 uint32_t mbo_queue(const mbo_t *mbo, side_t side, int64_t px, mbo_order_t *out, uint32_t max)
 {
+    const uint32_t ask   = side == SIDE_SELL;
     const row_t   *rows  = mbo_rows(mbo);
-    const uint32_t level = level_find(mbo, side == SIDE_SELL, px);
+    const uint32_t level = level_find(mbo, ask, px);
     uint32_t       count = 0;
-    for (uint32_t i = level == NIL ? NIL : mbo_rungs(mbo)[level].head; i != NIL && count < max; i = rows[i].next) {
+    for (uint32_t i = level == NIL ? NIL : ladder_level(mbo_ladder(mbo, ask), level)->head; i != NIL && count < max;
+         i          = rows[i].next) {
         out[count++] = order_of(mbo, &rows[i]);
     }
     return count;
@@ -488,7 +630,7 @@ uint32_t mbo_queue(const mbo_t *mbo, side_t side, int64_t px, mbo_order_t *out, 
 
 uint32_t mbo_level_count(const mbo_t *mbo, side_t side)
 {
-    return mbo->levels[side == SIDE_SELL];
+    return ladder_count(mbo_ladder(mbo, side == SIDE_SELL));
 }
 
 uint32_t mbo_order_count(const mbo_t *mbo, side_t side)
@@ -498,23 +640,35 @@ uint32_t mbo_order_count(const mbo_t *mbo, side_t side)
 
 bool mbo_crossed(const mbo_t *mbo)
 {
-    mbo_level_t bid, ask;
-    return mbo_level(mbo, SIDE_BUY, 0, &bid) && mbo_level(mbo, SIDE_SELL, 0, &ask) && bid.px >= ask.px;
+    return mbo->best[0].qty > 0 && mbo->best[1].qty > 0 && mbo->best[0].px >= mbo->best[1].px;
 }
 
 uint64_t mbo_hash(uint64_t hash, const mbo_t *mbo)
 {
     const row_t *rows = mbo_rows(mbo);
     hash              = hash_u64(hash, (uint64_t)mbo->health << 8 | mbo->reason);
-    for (unsigned ask = 0; ask < 2; ask++) {
-        hash = hash_u64(hash, mbo->levels[ask]);
-        for (uint32_t n = mbo->levels[ask]; n-- > 0;) {
-            const rung_t *rung = &mbo_rungs(mbo)[mbo_places(mbo, ask)[n].level];
-            hash               = hash_i64(hash_u64(hash, rung->count), rung->px);
-            for (uint32_t i = rung->head; i != NIL; i = rows[i].next) {
+    for (uint32_t ask = 0; ask < 2; ask++) {
+        const ladder_t *ladder = mbo_ladder(mbo, ask);
+        hash                   = hash_u64(hash, ladder_count(ladder));
+        uint32_t row           = ladder_best(ladder);
+        while (row != NIL) {
+            const ladder_level_t *level = ladder_level(ladder, row);
+            hash                        = hash_i64(hash_u64(hash, level->count), level->px);
+            for (uint32_t i = level->head; i != NIL; i = rows[i].next) {
                 hash = hash_i64(hash_u64(hash, rows[i].id), rows[i].qty);
             }
+            row = ladder_worse(ladder, level->px);
         }
     }
-    return hash;
+    if (mbo->queues) {
+        return hash;
+    }
+    uint64_t orders = 0; /* a sum: they are in no order */
+    for (uint32_t i = 0; i <= slot_mask(mbo); i++) {
+        if (mbo_slots(mbo)[i].row1 != 0) {
+            const row_t *row = &rows[mbo_slots(mbo)[i].row1 - 1];
+            orders += hash_i64(hash_i64(hash_u64(row->ask, row->id), row_level(mbo, row)->px), row->qty);
+        }
+    }
+    return hash_u64(hash, orders);
 }

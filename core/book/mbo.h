@@ -1,13 +1,13 @@
 /* mbo: the single orders (L3, market by order) of one instrument as a venue's feed names them, and whether they may be
  * trusted. It matches nothing (that is core/match/clob.h); it keeps what the feed says, in the order it says it.
  *
- *     id ──▶ order slots ──▶ orders {id, qty, level, next, prev}        rows recycled last in, first out
- *     side, px ──▶ level slots ──▶ levels {px, qty, count, head, tail}  a queue of orders, oldest first
- *     side ──▶ places {rank, level}   sorted, best last: rank is px for bids, -px for asks
+ *     id ──▶ slots {hash, row}      8 bytes each; the id itself is in the order, which is needed anyway
+ *     row ──▶ orders {id, qty, level, side, next, prev}     32 bytes, recycled last in, first out
+ *     side, px ──▶ levels {px, qty, count, head, tail}      two ladders (ladder.h); a queue of orders, oldest first
  *
  * Rules    add goes to the tail of its level. reduce (a cancel or an execution) leaves the rest in its place. modify:
  *          the same price and no more quantity keeps the place, anything else goes to the tail (CME, FIX order
- *          priority). Prices are any numbers, no tick table and no window: none is too far.
+ *          priority). Prices are any numbers: none is too far, and none that lies between two ticks is refused.
  *          A crossed book is no fault: before an auction orders gather crossed. mbo_crossed says it, the caller, who
  *          knows the session, decides.
  * States   of health, in the words of book.h:
@@ -20,10 +20,13 @@
  *          A BROKEN book takes nothing (ERR_AGAIN) until mbo_clear; its orders stay as they were at the fault, for a
  *          person to look at. Faults: an unknown id (LOST); an id twice, a quantity or price that cannot be, more taken
  *          than is left (GARBLED); orders or levels full (LIMIT).
- * Memory   one block, the caller's; indexes, no pointers: its bytes are a snapshot. Slots are sized to what can be live
- *          and are deleted by shifting back (core/match/id_map.h), so a book that lives for days is as fast as a new one.
- * Cost     add, reduce, modify: one or two hash probes. A level that comes or goes moves the places better than it: 16
- *          bytes each, and most come and go near the best.
+ * Queues   with cfg.no_queues orders are not linked and only their level is kept (L2 from an L3 feed): some ns less a
+ *          message, and mbo_ahead and mbo_queue have no answer. Everything else is the same.
+ * Memory   one block, the caller's; indexes, no pointers: its bytes are a snapshot. 48 to 64 bytes an order, 80 a level, 8 a
+ *          tick of window. Slots are sized to what can be live and are deleted by shifting back: a book that lives for
+ *          days is as fast as a new one.
+ * Cost     add, reduce, modify: one hash probe, one level. A level within cfg.window_ticks of the best is found by its
+ *          tick (~2 ns); beyond, in a tree: O(log levels).
  * Threads  one.  Units  px, qty of the instrument.
  * Limits   orders_max 1..2^24 and levels_max 1..2^20, both sides together; |px| < 2^62; qty 1..2^63-1 and the sum of a
  *          level too; ids any but 0. */
@@ -40,9 +43,14 @@
 #define MBO_LEVELS_MAX (1u << 20)
 #define MBO_PX_LIMIT (INT64_C(1) << 62) /* |px| is below it */
 
+#define MBO_WINDOW_TICKS 4096u /* default of mbo_cfg_t */
+
 typedef struct mbo_cfg {
     uint32_t orders_max;
     uint32_t levels_max;
+    int64_t  tick;         /* of its prices; 0 = to be learned from them, see ladder.h */
+    uint32_t window_ticks; /* a side; power of two, 256..65536; 0 = default. Small where there are many books */
+    bool     no_queues;
 } mbo_cfg_t;
 
 typedef struct mbo_order {
@@ -85,9 +93,19 @@ err_t mbo_add(mbo_t *mbo, uint64_t id, side_t side, int64_t px, int64_t qty);
  * Returns ERR_OK; ERR_AGAIN; ERR_NOT_FOUND: LOST; ERR_RANGE (qty below 1 or more than is left): GARBLED. As above. */
 err_t mbo_reduce(mbo_t *mbo, uint64_t id, int64_t qty);
 
+/* mbo_remove: all that is left of an order. Returns as mbo_reduce, whose quantity a feed does not always say. */
+err_t mbo_remove(mbo_t *mbo, uint64_t id);
+
 /* mbo_modify: new price and quantity left; the side stays.
  * Returns ERR_OK; ERR_AGAIN; ERR_NOT_FOUND: LOST; ERR_RANGE: GARBLED; ERR_LIMIT: LIMIT. As above. */
 err_t mbo_modify(mbo_t *mbo, uint64_t id, int64_t px, int64_t qty);
+
+/* mbo_prefetch, mbo_prefetch_slot, mbo_prefetch_order: hints for whoever has the next few messages already, and more
+ * books than the cache holds: first the head of each book, then the slot of each order, then the order and its level,
+ * then apply them. */
+void mbo_prefetch(const mbo_t *mbo);
+void mbo_prefetch_slot(const mbo_t *mbo, uint64_t id);
+void mbo_prefetch_order(const mbo_t *mbo, uint64_t id);
 
 feed_health_t mbo_health(const mbo_t *mbo);
 feed_reason_t mbo_reason(const mbo_t *mbo); /* why it is not LIVE; NONE when it is */
@@ -95,17 +113,23 @@ feed_reason_t mbo_reason(const mbo_t *mbo); /* why it is not LIVE; NONE when it 
 /* mbo_find: one order; false and *out untouched when it is not there. O(1). */
 bool mbo_find(const mbo_t *mbo, uint64_t id, mbo_order_t *out);
 
-/* mbo_ahead: quantity that stands before an order on its level; -1 when the order is not there. O(orders before it). */
+/* mbo_ahead: quantity that stands before an order on its level; -1 when the order is not there, or without queues.
+ * O(orders before or behind it, whichever are fewer). */
 int64_t mbo_ahead(const mbo_t *mbo, uint64_t id);
 
-/* mbo_level: the n-th best level of a side, 0 the best; false and all 0 when there are not so many. O(1): walking a side
- * is counting n up, the top is n = 0 .. 19. */
+/* mbo_best: best bid and offer; a side that is empty has px 0, qty 0. O(1).
+ * mbo_level: the n-th best level of a side, 0 the best; false and all 0 when there are not so many. O(n).
+ * mbo_worse: level->px is replaced by the best level that is worse; false and all 0 when there is none. Walking a side:
+ *     for (bool more = mbo_level(mbo, side, 0, &level); more; more = mbo_worse(mbo, side, &level)) { ... }
+ * ~3 ns a level in the window. */
+void mbo_best(const mbo_t *mbo, int64_t *bid_px, int64_t *bid_qty, int64_t *ask_px, int64_t *ask_qty);
 bool mbo_level(const mbo_t *mbo, side_t side, uint32_t n, mbo_level_t *out);
+bool mbo_worse(const mbo_t *mbo, side_t side, mbo_level_t *level);
 
 /* mbo_level_at: the level at a price; false and all 0 when there is none. O(1). */
 bool mbo_level_at(const mbo_t *mbo, side_t side, int64_t px, mbo_level_t *out);
 
-/* mbo_queue: the orders of a level, oldest first, at most max; how many were written. */
+/* mbo_queue: the orders of a level, oldest first, at most max; how many were written: 0 without queues. */
 uint32_t mbo_queue(const mbo_t *mbo, side_t side, int64_t px, mbo_order_t *out, uint32_t max);
 
 /* mbo_level_count, mbo_order_count: of a side. O(1). mbo_crossed: best bid at or above best ask. O(1). */
@@ -113,5 +137,6 @@ uint32_t mbo_level_count(const mbo_t *mbo, side_t side);
 uint32_t mbo_order_count(const mbo_t *mbo, side_t side);
 bool     mbo_crossed(const mbo_t *mbo);
 
-/* mbo_hash: health, levels and queues in order: equal contents give equal hashes by whatever path. O(orders). */
+/* mbo_hash: health, levels and queues in order (without queues: orders in no order, so the two kinds differ): equal
+ * contents give equal hashes by whatever path. O(orders). */
 uint64_t mbo_hash(uint64_t hash, const mbo_t *mbo);

@@ -48,6 +48,15 @@ static bool layout(const engine_cfg_t *cfg, engine_state_t *s)
     if (!order_bytes || !risk_bytes || !portfolio_bytes || !book_bytes) {
         return false;
     }
+    if (cfg->mbo_books > cfg->instruments_max) {
+        err_set(ERR_ARG, "engine: %u books of single orders, limit %u, as many as instruments", cfg->mbo_books,
+                cfg->instruments_max);
+        return false;
+    }
+    const size_t l3_bytes = cfg->mbo_books ? l3_footprint(&cfg->mbo) : 0;
+    if (cfg->mbo_books && !l3_bytes) {
+        return false;
+    }
     uint64_t at           = up(sizeof *s);
     s->ins_off            = at;
     at                    = up(at + sizeof(ins_state_t) * (cfg->instruments_max + 1ull));
@@ -76,7 +85,10 @@ static bool layout(const engine_cfg_t *cfg, engine_state_t *s)
     }
     s->book_bytes = up(book_bytes);
     s->book_off   = at;
-    s->bytes      = at + s->book_bytes * cfg->instruments_max;
+    at            = at + s->book_bytes * cfg->instruments_max;
+    s->l3_bytes   = up(l3_bytes);
+    s->l3_off     = at;
+    s->bytes      = up(at + s->l3_bytes * cfg->mbo_books);
     return true;
 }
 
@@ -115,6 +127,8 @@ void *engine_new(void *mem, const engine_cfg_t *cfg)
     s->lanes_max                    = cfg->lanes_max;
     s->stale_ns                     = cfg->stale_ns;
     s->book_cfg                     = cfg->book;
+    s->mbo_cfg                      = cfg->mbo;
+    s->mbo_books                    = cfg->mbo_books;
     const order_cfg_t     order     = order_cfg_of(cfg);
     const risk_cfg_t      risk      = risk_cfg_of(cfg);
     const portfolio_cfg_t portfolio = {.accounts_max = cfg->accounts_max, .instruments_max = cfg->instruments_max};
@@ -187,29 +201,29 @@ const out_rec_t *engine_out_next(const engine_out_t *out, uint32_t *pos)
 /* ---- best bid and offer ----------------------------------------------------------------------------------------- */
 /* The venue tells its best quotes in two streams, diffs of the book and quotes, numbered alike: the one with the larger
  * update id is the newer. A quote never stands in for a book that is not LIVE. */
-static bool quote_leads(const engine_t *e, now_t now, const ins_state_t *ins, const book_t *book)
+static bool quote_leads(const engine_t *e, now_t now, const ins_state_t *ins, view_t book)
 {
-    return ins->quote.venue_seq > book_venue_seq(book) && book_health(book) == FEED_LIVE &&
+    return ins->quote.venue_seq > view_venue_seq(book) && view_health(book) == FEED_LIVE &&
            now.mono_ns - ins->quote_mono_ns <= e->s->stale_ns;
 }
 
 bool engine_best_view(const engine_t *e, now_t now, uint32_t id, top_t *out, int64_t *mono_ns)
 {
     const ins_state_t *ins  = &e->ins[id];
-    const book_t      *book = book_of(e, id);
+    const view_t       book = market_of(e, id);
     if (quote_leads(e, now, ins, book)) {
         *out     = ins->quote;
         *mono_ns = ins->quote_mono_ns;
         return true;
     }
-    *mono_ns = book_updated_mono_ns(book);
-    return book_best(book, &out->bid_px, &out->bid_qty, &out->ask_px, &out->ask_qty);
+    *mono_ns = view_updated_mono_ns(book);
+    return view_best(book, &out->bid_px, &out->bid_qty, &out->ask_px, &out->ask_qty);
 }
 
 void engine_market_view(const engine_t *e, now_t now, uint32_t id, risk_md_t *md)
 {
     const ins_state_t  *ins    = &e->ins[id];
-    const feed_health_t health = book_health(book_of(e, id));
+    const feed_health_t health = view_health(market_of(e, id));
     top_t               best;
     *md = (risk_md_t){.last_px = ins->last.px, .last_mono_ns = ins->last_mono_ns, .has_last = ins->has_last};
     engine_best_view(e, now, id, &best, &md->book_mono_ns);
@@ -237,7 +251,7 @@ static void tell_book(engine_t *e, uint32_t id)
 static void tell_feed(engine_t *e, uint32_t id)
 {
     ins_state_t  *ins    = &e->ins[id];
-    const uint8_t health = (uint8_t)book_health(book_of(e, id)), before = ins->health;
+    const uint8_t health = (uint8_t)view_health(market_of(e, id)), before = ins->health;
     if (health == before) {
         return;
     }
@@ -247,7 +261,7 @@ static void tell_feed(engine_t *e, uint32_t id)
     }
     if (before == FEED_LIVE || health == FEED_BROKEN) { /* a first snapshot on its way is no news for a person */
         emit_alarm(e, (alarm_t){.kind          = ALARM_FEED,
-                                .code          = (uint16_t)book_reason(book_of(e, id)),
+                                .code          = (uint16_t)view_reason(market_of(e, id)),
                                 .instrument_id = id,
                                 .observed      = health});
     }
@@ -365,8 +379,9 @@ static err_t on_instrument(engine_t *e, const msg_t *in)
     if (!book_new(book_of(e, id), &e->s->book_cfg, &ins->ins)) {
         return ERR_ARG;
     }
-    ins->health            = (uint8_t)book_health(book_of(e, id));
-    ins->asked_mono_ns     = e->now.mono_ns;
+    ins->health        = (uint8_t)book_health(book_of(e, id));
+    ins->asked_mono_ns = e->now.mono_ns;
+    statistics_new(&ins->day, id, e->now.utc_ns);
     e->s->instrument_count = id;
     return ERR_OK;
 }
@@ -380,32 +395,109 @@ static int64_t received_mono_ns(engine_t *e, int64_t ts_recv_ns)
     return waited ? e->now.mono_ns - (e->now.utc_ns - ts_recv_ns) : e->now.mono_ns;
 }
 
-static void on_book_update(engine_t *e, const msg_t *in)
+/* What the adapter says of the feed. */
+static void feed(engine_t *e, const feed_state_t *state)
 {
-    const book_update_t *upd    = in->body;
-    const uint32_t       id     = upd->instrument_id;
-    book_t              *book   = book_of(e, id);
-    const uint32_t       levels = (uint32_t)upd->bid_count + upd->ask_count;
-    static const level_t none;
-    if (levels > in->tail_count || (levels && !in->tail)) { /* says more levels than there are */
-        book_feed(book, &(feed_state_t){.instrument_id = id, .health = FEED_BROKEN, .reason = FEED_REASON_GARBLED},
-                  e->now.mono_ns);
-        tell_feed(e, id);
+    const uint32_t id = state->instrument_id;
+    if (e->ins[id].feed == VIEW_L3) {
+        l3_feed(l3_of(e, id), state, e->now.mono_ns);
+    } else {
+        book_feed(book_of(e, id), state, e->now.mono_ns);
+    }
+    tell_feed(e, id);
+}
+
+/* A message says more levels or orders than there are. */
+static void feed_garbled(engine_t *e, uint32_t id)
+{
+    feed(e, &(feed_state_t){.instrument_id = id, .health = FEED_BROKEN, .reason = FEED_REASON_GARBLED});
+}
+
+/* The first book message of an instrument says how it is fed, for good. */
+static err_t feed_decide(engine_t *e, uint32_t id, view_kind_t kind)
+{
+    ins_state_t *ins = &e->ins[id];
+    if (ins->feed == (uint8_t)kind) {
+        return ERR_OK;
+    }
+    if (ins->feed != VIEW_NONE) {
+        return err_set(ERR_STATE, "engine: instrument %s is fed by %s, and a message of %s came", ins->ins.symbol,
+                       kind == VIEW_L3 ? "levels" : "single orders", kind == VIEW_L3 ? "single orders" : "levels");
+    }
+    if (kind == VIEW_L3) {
+        if (e->s->mbo_used == e->s->mbo_books) {
+            return err_set(ERR_LIMIT, "engine: instrument %s would be one more than the %u fed by single orders",
+                           ins->ins.symbol, e->s->mbo_books);
+        }
+        ins->l3 = e->s->mbo_used;
+        if (!l3_new(l3_of(e, id), &e->s->mbo_cfg, &ins->ins)) {
+            return ERR_ARG; /* its limits were checked by layout */
+        }
+        e->s->mbo_used++;
+        /* what was said of the feed before stays said */
+        const book_t *before = book_of(e, id);
+        l3_feed(l3_of(e, id),
+                &(feed_state_t){.health = (uint8_t)book_health(before), .reason = (uint8_t)book_reason(before)},
+                e->now.mono_ns);
+    }
+    ins->feed = (uint8_t)kind;
+    return ERR_OK;
+}
+
+/* A part of a book message was applied, or err says why not. */
+static void book_moved(engine_t *e, uint32_t id, err_t err, uint32_t flags, int64_t ts_event_ns, int64_t ts_recv_ns)
+{
+    ins_state_t *ins = &e->ins[id];
+    tell_feed(e, id);
+    if (err != ERR_OK || !(flags & BOOK_FLAG_LAST)) {
         return;
     }
-    const err_t err = book_apply(book, upd, in->tail ? in->tail : &none, received_mono_ns(e, upd->ts_recv_ns));
-    tell_feed(e, id);
-    if (err == ERR_OK && (upd->flags & BOOK_FLAG_LAST)) {
-        e->ins[id].book_event_ns = upd->ts_event_ns;
-        e->ins[id].book_recv_ns  = upd->ts_recv_ns;
+    ins->book_event_ns = ts_event_ns;
+    ins->book_recv_ns  = ts_recv_ns;
+    if (flags & BOOK_FLAG_SNAPSHOT) {
+        ins->quote = (top_t){0}; /* a new beginning: the venue may have begun its ids anew as well */
     }
-    if (err == ERR_OK && (upd->flags & BOOK_FLAG_LAST) && (upd->flags & BOOK_FLAG_SNAPSHOT)) {
-        e->ins[id].quote = (top_t){0}; /* a new beginning: the venue may have begun its ids anew as well */
-    }
-    if (err == ERR_OK && (upd->flags & BOOK_FLAG_LAST) && book_health(book) == FEED_LIVE) {
+    if (view_health(market_of(e, id)) == FEED_LIVE) {
         mark(e, id);
         tell_book(e, id);
     }
+}
+
+static err_t on_mbo_update(engine_t *e, const msg_t *in)
+{
+    const mbo_update_t *upd    = in->body;
+    const uint32_t      id     = upd->instrument_id;
+    const err_t         closed = feed_decide(e, id, VIEW_L3);
+    if (closed) {
+        return closed;
+    }
+    if (upd->entry_count > in->tail_count || (upd->entry_count && !in->tail)) {
+        feed_garbled(e, id);
+        return ERR_OK;
+    }
+    const err_t err = l3_apply(l3_of(e, id), upd, in->tail, received_mono_ns(e, upd->ts_recv_ns));
+    book_moved(e, id, err, upd->flags, upd->ts_event_ns, upd->ts_recv_ns);
+    return ERR_OK;
+}
+
+static err_t on_book_update(engine_t *e, const msg_t *in)
+{
+    const book_update_t *upd    = in->body;
+    const uint32_t       id     = upd->instrument_id;
+    const err_t          closed = feed_decide(e, id, VIEW_L2);
+    if (closed) {
+        return closed;
+    }
+    const uint32_t       levels = (uint32_t)upd->bid_count + upd->ask_count;
+    static const level_t none;
+    if (levels > in->tail_count || (levels && !in->tail)) {
+        feed_garbled(e, id);
+        return ERR_OK;
+    }
+    const err_t err =
+        book_apply(book_of(e, id), upd, in->tail ? in->tail : &none, received_mono_ns(e, upd->ts_recv_ns));
+    book_moved(e, id, err, upd->flags, upd->ts_event_ns, upd->ts_recv_ns);
+    return ERR_OK;
 }
 
 static void on_top(engine_t *e, const top_t *top)
@@ -416,7 +508,7 @@ static void on_top(engine_t *e, const top_t *top)
     }
     ins->quote         = *top;
     ins->quote_mono_ns = received_mono_ns(e, top->ts_recv_ns);
-    if (quote_leads(e, e->now, ins, book_of(e, top->instrument_id))) {
+    if (quote_leads(e, e->now, ins, market_of(e, top->instrument_id))) {
         mark(e, top->instrument_id);
         tell_book(e, top->instrument_id);
     }
@@ -428,6 +520,12 @@ static void on_trade(engine_t *e, const trade_t *trade)
     ins->last         = *trade;
     ins->last_mono_ns = received_mono_ns(e, trade->ts_recv_ns);
     ins->has_last     = 1;
+    if (statistics_trade(&ins->day, &ins->ins, trade, e->now.utc_ns)) {
+        emit_alarm(e, (alarm_t){.kind          = ALARM_LIMIT,
+                                .instrument_id = trade->instrument_id,
+                                .observed      = trade->qty,
+                                .limit         = INT64_MAX});
+    }
     for (uint32_t i = 0; i < e->s->strategy_count; i++) {
         if (e->ops[i]->on_trade && act_sees(e, i, ins)) {
             const strategy_ctx_t ctx = act_context(e, i);
@@ -523,7 +621,7 @@ static void on_exec_report(engine_t *e, const exec_report_t *in)
     }
 }
 
-/* The trading day is the UTC day: profit, loss and drawdown of "today" begin with it. */
+/* The trading day is the UTC day: profit, loss and drawdown of "today" begin with it, and statistics. */
 static void day_roll(engine_t *e)
 {
     const int64_t day = e->now.utc_ns / NS_PER_DAY;
@@ -531,6 +629,9 @@ static void day_roll(engine_t *e)
         return;
     }
     e->s->day = day;
+    for (uint32_t id = 1; id <= e->s->instrument_count; id++) {
+        statistics_roll(&e->ins[id].day, e->now.utc_ns);
+    }
     for (uint32_t account = 1; account <= e->s->accounts_max; account++) {
         if (e->accounts[account].open) {
             portfolio_day_start(e->portfolio, account);
@@ -541,7 +642,11 @@ static void day_roll(engine_t *e)
 static void on_tick(engine_t *e)
 {
     for (uint32_t id = 1; id <= e->s->instrument_count; id++) {
-        book_age(book_of(e, id), e->now.mono_ns, e->s->stale_ns);
+        if (e->ins[id].feed == VIEW_L3) {
+            l3_age(l3_of(e, id), e->now.mono_ns, e->s->stale_ns);
+        } else {
+            book_age(book_of(e, id), e->now.mono_ns, e->s->stale_ns);
+        }
         tell_feed(e, id);
     }
     recover_tick(e);
@@ -576,6 +681,7 @@ static uint32_t instrument_id_of(const msg_t *in)
 {
     switch (in->type) {
     case MSG_BOOK_UPDATE: return ((const book_update_t *)in->body)->instrument_id;
+    case MSG_MBO_UPDATE: return ((const mbo_update_t *)in->body)->instrument_id;
     case MSG_TRADE: return ((const trade_t *)in->body)->instrument_id;
     case MSG_TOP: return ((const top_t *)in->body)->instrument_id;
     default: return ((const feed_state_t *)in->body)->instrument_id;
@@ -587,6 +693,7 @@ static err_t dispatch(engine_t *e, const msg_t *in)
     switch (in->type) {
     case MSG_INSTRUMENT_DEF: return on_instrument(e, in);
     case MSG_BOOK_UPDATE:
+    case MSG_MBO_UPDATE:
     case MSG_TRADE:
     case MSG_TOP:
     case MSG_FEED_STATE: {
@@ -596,14 +703,17 @@ static err_t dispatch(engine_t *e, const msg_t *in)
                            id, e->s->instrument_count);
         }
         if (in->type == MSG_BOOK_UPDATE) {
-            on_book_update(e, in);
-        } else if (in->type == MSG_TRADE) {
+            return on_book_update(e, in);
+        }
+        if (in->type == MSG_MBO_UPDATE) {
+            return on_mbo_update(e, in);
+        }
+        if (in->type == MSG_TRADE) {
             on_trade(e, in->body);
         } else if (in->type == MSG_TOP) {
             on_top(e, in->body);
         } else {
-            book_feed(book_of(e, id), in->body, e->now.mono_ns);
-            tell_feed(e, id);
+            feed(e, in->body);
         }
         return ERR_OK;
     }

@@ -2,9 +2,9 @@
  *
  *   engine_apply(state, now, input message)  ->  output records in the caller's buffer
  *
- *   BOOK_UPDATE ─▶ book ─▶ (LAST part, LIVE) mark, loss check ─▶ strategy.on_book ─┐
+ *   BOOK_UPDATE, MBO_UPDATE ─▶ book ─▶ (LAST part, LIVE) mark, loss ─▶ strategy.on_book ─┐
  *   TOP         ─▶ quote, newer than the book by update id ─▶ mark ─▶ strategy.on_book ┤
- *   TRADE       ─▶ last trade ──────────────────────────────────▶ strategy.on_trade ┤
+ *   TRADE       ─▶ last trade, the day ─────────────────────────────▶ strategy.on_trade ┤
  *   TICK        ─▶ ages, windows, loss ─────────────────────────▶ strategy.on_tick  ┤
  *   EXEC_REPORT ─▶ order state ─▶ exposure, position, P&L ──────▶ strategy.on_exec  ┤
  *   CONTROL     ─▶ kill, session, links, room                                       │
@@ -35,6 +35,13 @@
  *          order of the account is UNKNOWN or asked about; 151 of CONTROL_RECOVERING stays until CONTROL lifts it.
  * Books    SNAPSHOT_REQUEST when a book breaks, and each second while it is BROKEN or RECOVERING; for the first
  *          snapshot after a second. At most one a second for a book.
+ *          An instrument's market data are levels (BOOK_UPDATE) or single orders (MBO_UPDATE): its first book message
+ *          says which, for good; the other kind is refused (ERR_STATE) and changes nothing. There are mbo_books books of
+ *          single orders; where none is left, MBO_UPDATE is refused (ERR_LIMIT). All that is said of a book here holds for
+ *          both; one of single orders that is crossed is STALE/CROSSED (core/book/l3.h).
+ * Day      statistics of an instrument's trading day by its TRADEs (core/book/statistics.h), whatever its book's health.
+ *          It begins at UTC midnight, as the day of profit and loss does. ALARM LIMIT when its volume or turnover is more
+ *          than can be counted (observed: the trade's quantity).
  * Room     questions leave in portions of ENGINE_QUERIES_MAX; none to a venue whose ring is full (158).
  * Lanes    clients with an identity of their own: lane_id 1..lanes_max, strategy strategy_count + lane_id, which is also
  *          the origin of their ClOrdIDs. LANE OPEN (tenant, accounts, rights, policy; lease above every one before) lets
@@ -60,7 +67,7 @@
  *          smaller than ENGINE_OUT_MAX. */
 #pragma once
 
-#include "core/book/book.h"
+#include "core/book/view.h"
 #include "core/order/order.h"
 #include "core/portfolio/portfolio.h"
 #include "core/ref/instrument.h"
@@ -70,7 +77,7 @@
 #include "core/types/msg.h"
 #include "core/types/time.h"
 
-#define ENGINE_CORE_VERSION 2u    /* of the arena and of what inputs do to it: snapshots and journals carry it */
+#define ENGINE_CORE_VERSION 3u    /* of the arena and of what inputs do to it: snapshots and journals carry it */
 #define ENGINE_OUT_MAX (1u << 20) /* bytes that the outputs of one input need at most */
 #define ENGINE_STRATEGIES_MAX 64u
 #define ENGINE_KILLS_MAX 64u   /* scopes whose open orders are being cancelled at a time */
@@ -95,9 +102,10 @@ typedef struct engine_cfg {
     uint32_t              fills_max;  /* executions remembered, for duplicates and busts */
     uint32_t              strategy_count;
     uint32_t              lanes_max; /* clients that may hold a lane: 0 .. ENGINE_LANES_MAX; ids of risk include them */
-    uint32_t              reserved;
-    int64_t               stale_ns; /* a book without a complete message for so long is STALE */
+    uint32_t              mbo_books; /* instruments that may be fed by single orders: 0 .. instruments_max */
+    int64_t               stale_ns;  /* a book without a complete message for so long is STALE */
     book_cfg_t            book;
+    mbo_cfg_t             mbo;  /* of each of the mbo_books; not looked at when there are none */
     risk_cfg_t            risk; /* its id maxima are set from the ones above */
     engine_strategy_cfg_t strategies[ENGINE_STRATEGIES_MAX];
 } engine_cfg_t;
@@ -143,8 +151,11 @@ const out_rec_t *engine_out_next(const engine_out_t *out, uint32_t *pos);
 /* reading; more of it, for publishing and snapshots, in engine_view.h */
 uint32_t            engine_instrument_count(const engine_t *engine);
 const instrument_t *engine_instrument(const engine_t *engine, uint32_t instrument_id); /* ids from 1; NULL = none */
-uint32_t      engine_instrument_find(const engine_t *engine, uint16_t venue_id, const char *symbol); /* 0 = none */
-const book_t *engine_book(const engine_t *engine, uint32_t instrument_id);
+uint32_t engine_instrument_find(const engine_t *engine, uint16_t venue_id, const char *symbol); /* 0 = none */
+/* engine_market: its book; VIEW_NONE = no such instrument. Before its first book message: an empty L2 book. engine_book:
+ * the same where it is known to be L2; NULL when it is not. */
+view_t               engine_market(const engine_t *engine, uint32_t instrument_id);
+const book_t        *engine_book(const engine_t *engine, uint32_t instrument_id);
 const order_table_t *engine_orders(const engine_t *engine);
 const portfolio_t   *engine_portfolio(const engine_t *engine);
 const risk_t        *engine_risk(const engine_t *engine);

@@ -1,7 +1,7 @@
 /* engine_private: the arena of the engine and what its files call of each other.
  *
  *   head | instruments | accounts | account x venue | account x instrument | orders | risk | portfolio | strategies |
- *   books
+ *   books | books of single orders
  *
  *   engine.c          layout, market data, reports, time: the inputs, and engine_apply
  *   engine_act.c      requests (the one way to a venue), strategies, kill
@@ -13,6 +13,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "core/book/statistics.h"
 #include "core/engine/engine.h"
 #include "core/engine/engine_view.h"
 #include "core/types/hash.h"
@@ -34,7 +35,11 @@ typedef struct ins_state { /* what the engine keeps of an instrument beside its 
     uint8_t      has_last;
     uint8_t      asked; /* a snapshot was asked for, ever */
     uint8_t      ask;   /* a question for a snapshot is due */
-    uint8_t      reserved[3];
+    uint8_t      feed;  /* view_kind_t of its first book message; VIEW_NONE before */
+    uint16_t     reserved;
+    uint32_t     l3; /* VIEW_L3: which of the books of single orders */
+    uint32_t     reserved2;
+    statistics_t day;
 } ins_state_t;
 
 enum {                              /* why an account is unreconciled (152) */
@@ -126,6 +131,9 @@ typedef struct engine_state { /* head of the arena */
     book_cfg_t      book_cfg;
     uint64_t        ins_off, account_off, recon_off, venue_position_off, order_off, risk_off, portfolio_off, book_off;
     uint64_t        book_bytes;
+    uint64_t        l3_off, l3_bytes;
+    mbo_cfg_t       mbo_cfg;
+    uint32_t        mbo_books, mbo_used;
     control_t       kills[ENGINE_KILLS_MAX];
     lane_slot_t     lanes[ENGINE_LANES_MAX];
     strategy_slot_t strategies[ENGINE_STRATEGIES_MAX];
@@ -151,6 +159,16 @@ struct engine { /* the local handle: pointers into the arena, and what lives dur
 static inline book_t *book_of(const engine_t *e, uint32_t id)
 {
     return (book_t *)(void *)((char *)e->s + e->s->book_off + e->s->book_bytes * (id - 1));
+}
+
+static inline l3_t *l3_of(const engine_t *e, uint32_t id)
+{
+    return (l3_t *)(void *)((char *)e->s + e->s->l3_off + e->s->l3_bytes * e->ins[id].l3);
+}
+
+static inline view_t market_of(const engine_t *e, uint32_t id)
+{
+    return e->ins[id].feed == VIEW_L3 ? view_of_l3(l3_of(e, id)) : view_of_book(book_of(e, id));
 }
 
 static inline ins_state_t *ins_of(const engine_t *e, uint32_t id)

@@ -362,9 +362,9 @@ err_t recover_mass_status(engine_t *e, const mass_status_t *m)
 }
 
 /* ---- questions --------------------------------------------------------------------------------------------------- */
-static bool book_needs_snapshot(const book_t *book)
+static bool book_needs_snapshot(view_t book)
 {
-    return book_health(book) == FEED_BROKEN || book_health(book) == FEED_RECOVERING;
+    return view_health(book) == FEED_BROKEN || view_health(book) == FEED_RECOVERING;
 }
 
 void recover_book(engine_t *e, uint32_t id)
@@ -391,7 +391,7 @@ void recover_tick(engine_t *e)
     }
     for (uint32_t id = 1; id <= e->s->instrument_count; id++) {
         ins_state_t *ins = &e->ins[id];
-        if (book_needs_snapshot(book_of(e, id)) && e->now.mono_ns - ins->asked_mono_ns >= ASK_AGAIN_NS) {
+        if (book_needs_snapshot(market_of(e, id)) && e->now.mono_ns - ins->asked_mono_ns >= ASK_AGAIN_NS) {
             ins->ask          = 1;
             e->s->queries_due = 1;
         }
@@ -427,7 +427,7 @@ static void ask_order(engine_t *e, uint32_t row)
 static void ask_snapshot(engine_t *e, uint32_t id)
 {
     ins_state_t         *ins = &e->ins[id];
-    const snapshot_req_t req = {.instrument_id = id, .reason = (uint8_t)book_reason(book_of(e, id))};
+    const snapshot_req_t req = {.instrument_id = id, .reason = (uint8_t)view_reason(market_of(e, id))};
     ins->ask                 = 0;
     ins->asked               = 1;
     ins->asked_mono_ns       = e->now.mono_ns;
@@ -456,7 +456,7 @@ void recover_ask(engine_t *e)
     e->s->queries_due  = 0;
     e->s->queries_held = 0;
     for (uint32_t id = 1; id <= e->s->instrument_count; id++) {
-        if (e->ins[id].ask && !book_needs_snapshot(book_of(e, id))) {
+        if (e->ins[id].ask && !book_needs_snapshot(market_of(e, id))) {
             e->ins[id].ask = 0;
         } else if (e->ins[id].ask && ask_may(e, venue_of(e, id), &left)) {
             ask_snapshot(e, id);

@@ -63,9 +63,15 @@ const instrument_t *engine_instrument(const engine_t *e, uint32_t id)
     return ins ? &ins->ins : NULL;
 }
 
+view_t engine_market(const engine_t *e, uint32_t id)
+{
+    return ins_of(e, id) ? market_of(e, id) : (view_t){0};
+}
+
 const book_t *engine_book(const engine_t *e, uint32_t id)
 {
-    return ins_of(e, id) ? book_of(e, id) : NULL;
+    const view_t market = engine_market(e, id);
+    return market.kind == VIEW_L2 ? market.book : NULL;
 }
 
 const order_table_t *engine_orders(const engine_t *e)
@@ -83,14 +89,14 @@ bool engine_book_record(const engine_t *e, uint32_t id, uint32_t n, book_update_
         return false;
     }
     assert(n <= BOOK_UPDATE_MAX_LEVELS / 2);
-    const book_t  *book = book_of(e, id);
-    const uint32_t bids = book_levels(book, SIDE_BUY, levels, n);
-    const uint32_t asks = book_levels(book, SIDE_SELL, levels + bids, n);
+    const view_t   book = market_of(e, id);
+    const uint32_t bids = view_levels(book, SIDE_BUY, levels, n);
+    const uint32_t asks = view_levels(book, SIDE_SELL, levels + bids, n);
     *out                = (book_update_t){.instrument_id   = id,
                                           .flags           = BOOK_FLAG_SNAPSHOT | BOOK_FLAG_FIRST | BOOK_FLAG_LAST,
-                                          .rpt_seq         = book_rpt_seq(book),
-                                          .venue_seq_first = book_venue_seq(book),
-                                          .venue_seq       = book_venue_seq(book),
+                                          .rpt_seq         = view_rpt_seq(book),
+                                          .venue_seq_first = view_venue_seq(book),
+                                          .venue_seq       = view_venue_seq(book),
                                           .ts_event_ns     = e->ins[id].book_event_ns,
                                           .ts_recv_ns      = e->ins[id].book_recv_ns,
                                           .bid_count       = (uint16_t)bids,
@@ -108,17 +114,28 @@ bool engine_trade_record(const engine_t *e, uint32_t id, trade_t *out)
     return true;
 }
 
+bool engine_statistics_record(const engine_t *e, uint32_t id, statistics_t *out)
+{
+    const ins_state_t *ins = ins_of(e, id);
+    if (!ins) {
+        return false;
+    }
+    *out           = statistics_show(&ins->day);
+    out->event_seq = e->s->seq;
+    return true;
+}
+
 bool engine_feed_record(const engine_t *e, uint32_t id, feed_state_t *out)
 {
     if (!ins_of(e, id)) {
         return false;
     }
-    const book_t *book = book_of(e, id);
-    *out               = (feed_state_t){.instrument_id = id,
-                                        .health        = (uint8_t)book_health(book),
-                                        .reason        = (uint8_t)book_reason(book),
-                                        .seq_to        = book_venue_seq(book),
-                                        .ts_recv_ns    = e->ins[id].book_recv_ns};
+    const view_t book = market_of(e, id);
+    *out              = (feed_state_t){.instrument_id = id,
+                                       .health        = (uint8_t)view_health(book),
+                                       .reason        = (uint8_t)view_reason(book),
+                                       .seq_to        = view_venue_seq(book),
+                                       .ts_recv_ns    = e->ins[id].book_recv_ns};
     return true;
 }
 
@@ -234,7 +251,9 @@ uint64_t engine_state_hash(const engine_t *e)
         h = hash_i64(hash_i64(hash_i64(h, ins->asked_mono_ns), ins->book_event_ns), ins->book_recv_ns);
         h = hash_u64(h, (uint64_t)ins->marked << 32 | (uint64_t)ins->health << 24 | (uint64_t)ins->has_last << 16 |
                             (uint64_t)ins->asked << 8 | ins->ask);
-        h = book_hash(h, book_of(e, id));
+        h = hash_u64(h, (uint64_t)ins->feed << 32 | ins->l3);
+        h = hash_bytes(h, &ins->day, sizeof ins->day);
+        h = view_hash(h, market_of(e, id));
     }
     h = order_hash(h, e->orders);
     h = risk_hash(h, e->risk);

@@ -29,8 +29,10 @@ uint32_t engine_instruments_max(const engine_t *engine);
 bool engine_book_record(const engine_t *engine, uint32_t instrument_id, uint32_t n, book_update_t *out,
                         level_t *levels);
 
-/* engine_trade_record: the last trade; false before the first. engine_feed_record: health and reason of the book. */
+/* engine_trade_record: the last trade; false before the first. engine_statistics_record: its trading day so far.
+ * engine_feed_record: health and reason of the book. */
 bool engine_trade_record(const engine_t *engine, uint32_t instrument_id, trade_t *out);
+bool engine_statistics_record(const engine_t *engine, uint32_t instrument_id, statistics_t *out);
 bool engine_feed_record(const engine_t *engine, uint32_t instrument_id, feed_state_t *out);
 
 /* engine_order_record: row as above. engine_position_record: false while nothing was ever booked there.

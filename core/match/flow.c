@@ -5,9 +5,10 @@
 
 #include "core/match/clob.h"
 
-#define REF_SYNTHETIC 0x80000000u /* clob ref: this bit and a slot of ours, or a row of own */
-#define SEED_ORDERS 400u          /* a book begins with these */
-#define KEEP_ORDERS 40u           /* a side with fewer is not taken from and not cancelled */
+#define REF_SYNTHETIC 0x80000000u /* who stands in a row of a clob: this bit and a slot of ours, or a row of own */
+#define WINDOW_TICKS 4096u
+#define SEED_ORDERS 400u /* a book begins with these */
+#define KEEP_ORDERS 40u  /* a side with fewer is not taken from and not cancelled */
 #define GAP_MIN_NS 1000
 #define GAP_MAX_NS 3600000000000LL
 #define OWN_MAX 16384u
@@ -67,6 +68,7 @@ static err_t listing_init(instrument_t *ins, uint32_t index, uint16_t venue_id)
 
 typedef struct market { /* one instrument */
     instrument_t ins;
+    fee_t        fee;
     int64_t      fair_px;
     int64_t      next_ns; /* its next synthetic event */
     uint64_t     rpt_seq;
@@ -95,16 +97,17 @@ typedef struct outbox { /* market data of the last event */
     trade_t trades[FLOW_FILLS_MAX];
 } outbox_t;
 
-struct flow { /* then: markets, levels of the outbox, own table, clobs */
-    flow_cfg_t  cfg;
-    uint64_t    rng[4];
-    int64_t     now_ns;
-    uint64_t    own_at; /* offsets in the block */
-    uint64_t    clobs_at;
-    uint64_t    clob_bytes; /* of the largest */
-    outbox_t    outbox;
-    clob_fill_t fills[FLOW_FILLS_MAX];
-    level_t     levels[];
+struct flow { /* then: levels of the outbox, markets, own table, clobs, each with the refs of its rows behind it */
+    flow_cfg_t   cfg;
+    uint64_t     rng[4];
+    int64_t      now_ns;
+    uint64_t     own_at; /* offsets in the block */
+    uint64_t     clobs_at;
+    uint64_t     refs_at;    /* in that of a clob */
+    uint64_t     clob_bytes; /* of the largest, with its refs */
+    outbox_t     outbox;
+    clob_event_t fills[FLOW_FILLS_MAX];
+    level_t      levels[];
 };
 
 static uint32_t orders_max(const flow_cfg_t *cfg)
@@ -124,6 +127,11 @@ static clob_t *flow_clob(flow_t *flow, uint32_t index)
 {
     return (clob_t *)((char *)flow + flow->clobs_at + index * flow->clob_bytes);
 }
+/* Who rests in a row of the clob of the event. */
+static uint32_t *flow_ref(flow_t *flow, uint32_t row)
+{
+    return (uint32_t *)((char *)flow_clob(flow, flow->outbox.market) + flow->refs_at) + row;
+}
 
 static size_t align_up(size_t at, size_t align)
 {
@@ -133,10 +141,7 @@ static size_t align_up(size_t at, size_t align)
 static clob_cfg_t listing_clob(const flow_cfg_t *cfg, uint32_t index)
 {
     const listing_t *l = &listings[index];
-    return (clob_cfg_t){.px_min      = l->fair_px - l->step * (l->level_count / 2),
-                        .px_step     = l->step,
-                        .level_count = l->level_count,
-                        .orders_max  = orders_max(cfg)};
+    return (clob_cfg_t){.px_step = l->step, .orders_max = orders_max(cfg), .window_ticks = WINDOW_TICKS};
 }
 
 /* ---- random numbers: xoshiro256** ------------------------------------------------------------------------------- */
@@ -203,7 +208,7 @@ static bool flow_layout(const flow_cfg_t *cfg, flow_t *head, size_t *bytes)
                 (long long)cfg->gap_mean_ns, GAP_MIN_NS, GAP_MAX_NS);
         return false;
     }
-    if (own_fee_check(&cfg->fee) != ERR_OK) {
+    if (fee_check(&cfg->fee) != ERR_OK) {
         return false;
     }
     size_t clob_bytes = 0;
@@ -217,14 +222,15 @@ static bool flow_layout(const flow_cfg_t *cfg, flow_t *head, size_t *bytes)
     head->own_at = align_up(sizeof *head + orders_max(cfg) * sizeof(level_t) + cfg->instrument_count * sizeof(market_t),
                             own_align());
     head->clobs_at   = align_up(head->own_at + own_footprint(cfg->own_max), clob_align());
-    head->clob_bytes = align_up(clob_bytes, clob_align());
+    head->refs_at    = align_up(clob_bytes, sizeof(uint32_t));
+    head->clob_bytes = align_up(head->refs_at + orders_max(cfg) * sizeof(uint32_t), clob_align());
     *bytes           = head->clobs_at + cfg->instrument_count * head->clob_bytes;
     return true;
 }
 
 size_t flow_align(void)
 {
-    return _Alignof(flow_t);
+    return clob_align();
 }
 
 size_t flow_footprint(const flow_cfg_t *cfg)
@@ -390,16 +396,17 @@ static void event_fills(flow_t *flow, uint32_t taker, side_t side, const clob_ou
     market_t     *at    = &flow_markets(flow)[flow->outbox.market];
     own_t        *own   = flow_own(flow);
     for (uint32_t i = 0; i < fills->count; i++) {
-        const clob_fill_t *fill = &fills->fills[i];
+        const clob_event_t *fill = &fills->events[i];
+        const uint32_t      ref  = *flow_ref(flow, fill->maker_row);
         outbox_trade(flow, side, fill->px, fill->qty);
         outbox_level(flow, side_opposite(side), fill->px);
-        if ((fill->maker_ref & REF_SYNTHETIC) == 0) {
-            own_fill(own, fill->maker_ref, &at->ins, &flow->cfg.fee, fill->px, fill->qty, LIQUIDITY_MAKER, ts_ns, out);
+        if ((ref & REF_SYNTHETIC) == 0) {
+            own_fill(own, ref, &at->ins, &at->fee, fill->px, fill->qty, LIQUIDITY_MAKER, ts_ns, out);
         } else if (fill->maker_leaves_qty == 0) {
-            synthetic_drop(at, fill->maker_ref & ~REF_SYNTHETIC);
+            synthetic_drop(at, ref & ~REF_SYNTHETIC);
         }
         if (taker != OWN_NONE) {
-            own_fill(own, taker, &at->ins, &flow->cfg.fee, fill->px, fill->qty, LIQUIDITY_TAKER, ts_ns, out);
+            own_fill(own, taker, &at->ins, &at->fee, fill->px, fill->qty, LIQUIDITY_TAKER, ts_ns, out);
         }
     }
 }
@@ -410,7 +417,7 @@ static void event_fills(flow_t *flow, uint32_t taker, side_t side, const clob_ou
 static void synthetic_submit(flow_t *flow, ord_type_t type, side_t side, int64_t px, int64_t qty, exec_out_t *out)
 {
     market_t  *at   = &flow_markets(flow)[flow->outbox.market];
-    clob_out_t done = {.fills = flow->fills, .cap = FLOW_FILLS_MAX};
+    clob_out_t done = {.events = flow->fills, .cap = FLOW_FILLS_MAX};
     const bool rest = type == ORD_TYPE_LIMIT;
     if (rest && at->free_count == 0) {
         return;
@@ -419,7 +426,6 @@ static void synthetic_submit(flow_t *flow, ord_type_t type, side_t side, int64_t
     const clob_order_t order = {.id       = own_order_id(flow_own(flow)),
                                 .px       = px,
                                 .qty      = qty,
-                                .ref      = REF_SYNTHETIC | slot,
                                 .side     = (uint8_t)side,
                                 .ord_type = (uint8_t)type,
                                 .tif      = rest ? TIF_GTC : TIF_IOC};
@@ -434,7 +440,8 @@ static void synthetic_submit(flow_t *flow, ord_type_t type, side_t side, int64_t
         at->live++;
     }
     event_fills(flow, OWN_NONE, side, &done, out);
-    if (done.resting) {
+    if (done.resting) { /* its row may have been that of an order that it took: after the fills */
+        *flow_ref(flow, done.row) = REF_SYNTHETIC | slot;
         outbox_level(flow, side, px);
     }
 }
@@ -465,23 +472,22 @@ static void synthetic_market(flow_t *flow, exec_out_t *out)
 
 static void synthetic_cancel(flow_t *flow)
 {
-    market_t *at   = &flow_markets(flow)[flow->outbox.market];
-    clob_t   *clob = flow_clob(flow, flow->outbox.market);
-    side_t    side;
-    level_t   rest;
-    uint32_t  slot = (uint32_t)rng_below(flow, FLOW_ORDERS_MAX);
+    market_t   *at   = &flow_markets(flow)[flow->outbox.market];
+    clob_t     *clob = flow_clob(flow, flow->outbox.market);
+    clob_rest_t rest;
+    uint32_t    slot = (uint32_t)rng_below(flow, FLOW_ORDERS_MAX);
     if (at->live == 0) {
         return;
     }
     while (at->order_ids[slot] == 0) {
         slot = (slot + 1) % FLOW_ORDERS_MAX;
     }
-    const bool found = clob_find(clob, at->order_ids[slot], &side, &rest);
+    const bool found = clob_find(clob, at->order_ids[slot], &rest);
     assert(found);
-    if (found && clob_count(clob, side) > KEEP_ORDERS) {
-        clob_cancel(clob, at->order_ids[slot], &rest.qty);
+    if (found && clob_count(clob, rest.side) > KEEP_ORDERS) {
+        clob_cancel(clob, at->order_ids[slot], &rest.leaves_qty);
         synthetic_drop(at, slot);
-        outbox_level(flow, side, rest.px);
+        outbox_level(flow, rest.side, rest.px);
     }
 }
 
@@ -521,6 +527,7 @@ static void market_new(flow_t *flow, uint32_t index)
     const err_t      err      = listing_init(&at->ins, index, flow->cfg.venue_id);
     assert(err == ERR_OK);
     clob_new(flow_clob(flow, index), &clob_cfg);
+    fee_begin(&at->fee, &flow->cfg.fee);
     at->fair_px    = listings[index].fair_px;
     at->next_ns    = flow->cfg.start_ns;
     at->free_count = FLOW_ORDERS_MAX;
@@ -546,6 +553,7 @@ flow_t *flow_new(void *mem, const flow_cfg_t *cfg)
     flow->cfg        = *cfg;
     flow->own_at     = head.own_at;
     flow->clobs_at   = head.clobs_at;
+    flow->refs_at    = head.refs_at;
     flow->clob_bytes = head.clob_bytes;
     flow->now_ns     = cfg->start_ns;
     rng_seed(flow, cfg->seed);
@@ -654,14 +662,13 @@ static void request_new(flow_t *flow, const order_req_t *req, exec_out_t *out)
     clob_t        *clob  = flow_clob(flow, flow->outbox.market);
     const int64_t  ts_ns = flow->outbox.ts_ns;
     const bool     known = req->instrument_id == flow->outbox.market + 1;
-    clob_out_t     done  = {.fills = flow->fills, .cap = FLOW_FILLS_MAX};
+    clob_out_t     done  = {.events = flow->fills, .cap = FLOW_FILLS_MAX};
     venue_reject_t code  = own_check_new(own, known ? flow_instrument(flow, flow->outbox.market) : NULL, req);
     if (code == VENUE_REJECT_NONE && req->qty > CLOB_QTY_MAX) {
         code = VENUE_REJECT_QTY;
     }
     if (code == VENUE_REJECT_NONE) {
-        const clob_order_t order = {.id        = own->order_count + 1, /* id and row that own_open is about to give */
-                                    .ref       = own->free_head,
+        const clob_order_t order = {.id        = own->order_count + 1, /* that own_open is about to give */
                                     .px        = req->px,
                                     .qty       = req->qty,
                                     .side      = req->side,
@@ -679,6 +686,7 @@ static void request_new(flow_t *flow, const order_req_t *req, exec_out_t *out)
     const uint32_t row = own_open(own, req, ts_ns, out);
     event_fills(flow, row, (side_t)req->side, &done, out);
     if (done.resting) {
+        *flow_ref(flow, done.row) = row;
         outbox_level(flow, (side_t)req->side, req->px);
     } else if (done.leaves_qty > 0) {
         own_close(own, row, EXEC_TYPE_EXPIRED, ts_ns, out);
@@ -692,15 +700,15 @@ static void request_replace(flow_t *flow, uint32_t row, const order_req_t *req, 
     const side_t      side   = (side_t)before.req.side;
     const bool        post   = (before.req.exec_inst & EXEC_INST_POST_ONLY) != 0;
     const int64_t     leaves = req->qty - before.cum_qty;
-    clob_out_t        done   = {.fills = flow->fills, .cap = FLOW_FILLS_MAX};
+    clob_out_t        done   = {.events = flow->fills, .cap = FLOW_FILLS_MAX};
     venue_reject_t    code   = own_check_replace(flow_instrument(flow, flow->outbox.market), &before, req);
     if (code == VENUE_REJECT_NONE && leaves > CLOB_QTY_MAX) {
         code = VENUE_REJECT_QTY;
     }
     if (code == VENUE_REJECT_NONE) {
-        const err_t err =
-            clob_replace(flow_clob(flow, flow->outbox.market), before.order_id, req->px, leaves, post, &done);
-        code = err == ERR_OK ? VENUE_REJECT_NONE : reject_of(err);
+        const clob_replace_t change = {.id = before.order_id, .px = req->px, .leaves_qty = leaves, .post_only = post};
+        const err_t          err    = clob_replace(flow_clob(flow, flow->outbox.market), &change, &done);
+        code                        = err == ERR_OK ? VENUE_REJECT_NONE : reject_of(err);
     }
     if (code != VENUE_REJECT_NONE) {
         own_report_reject(own, req, code, flow->outbox.ts_ns, out);

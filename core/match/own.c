@@ -161,40 +161,6 @@ venue_reject_t own_check_replace(const instrument_t *ins, const own_order_t *ord
     return code;
 }
 
-/* ---- fees ------------------------------------------------------------------------------------------------------- */
-
-err_t own_fee_check(const fee_cfg_t *fee)
-{
-    const int64_t rates[] = {fee->maker_rate_e8, fee->taker_rate_e8};
-    for (unsigned i = 0; i < 2; i++) {
-        if (rates[i] < -FEE_RATE_MAX || rates[i] > FEE_RATE_MAX) {
-            return err_set(ERR_ARG, "simulated venue: %s fee rate is %lld e-8, limit +-%lld",
-                           i == 0 ? "maker" : "taker", (long long)rates[i], FEE_RATE_MAX);
-        }
-    }
-    return ERR_OK;
-}
-
-int64_t own_fee(const instrument_t *ins, int64_t rate_e8, int64_t px, int64_t qty)
-{
-    /* The value is floored to nano money: its size is the larger of both signs when we pay, the smaller when we get. */
-    i128_t there, back;
-    i128_t nano;
-    if (!instrument_value_nano(ins, px, qty, &there) || !instrument_value_nano(ins, px, -qty, &back)) {
-        return rate_e8 > 0 ? INT64_MAX : 0;
-    }
-    there = there < 0 ? -there : there;
-    back  = back < 0 ? -back : back;
-    if (__builtin_mul_overflow((there > back) == (rate_e8 > 0) ? there : back, (i128_t)rate_e8, &nano)) {
-        return rate_e8 > 0 ? INT64_MAX : 0;
-    }
-    int64_t fee;
-    if (!fit_i64(div_ceil(nano, (i128_t)FEE_RATE_ONE * pow10_i64(MONEY_NANO_EXP)), &fee)) {
-        return rate_e8 > 0 ? INT64_MAX : 0;
-    }
-    return fee;
-}
-
 /* ---- reports ---------------------------------------------------------------------------------------------------- */
 
 static exec_report_t *report_add(own_t *own, exec_type_t exec_type, int64_t ts_ns, exec_out_t *out)
@@ -250,7 +216,7 @@ void own_replaced(own_t *own, uint32_t row, const order_req_t *req, int64_t ts_n
     report_order(own, order, EXEC_TYPE_REPLACED, ts_ns, out);
 }
 
-bool own_fill(own_t *own, uint32_t row, const instrument_t *ins, const fee_cfg_t *fee, int64_t px, int64_t qty,
+bool own_fill(own_t *own, uint32_t row, const instrument_t *ins, fee_t *fee, int64_t px, int64_t qty,
               liquidity_t liquidity, int64_t ts_ns, exec_out_t *out)
 {
     own_order_t *order = &own_rows(own)[row];
@@ -261,7 +227,7 @@ bool own_fill(own_t *own, uint32_t row, const instrument_t *ins, const fee_cfg_t
     report->last_px        = px;
     report->last_qty       = qty;
     report->last_liquidity = (uint8_t)liquidity;
-    report->fee = own_fee(ins, liquidity == LIQUIDITY_MAKER ? fee->maker_rate_e8 : fee->taker_rate_e8, px, qty);
+    report->fee            = fee_charge(fee, &order->fee, ins, liquidity, px, qty, ts_ns);
     if (own_leaves(order) > 0) {
         return false;
     }
@@ -322,5 +288,5 @@ uint64_t own_hash(uint64_t hash, own_t *own)
     return hash;
 }
 
-_Static_assert(sizeof(own_order_t) == sizeof(order_req_t) + 40, "no padding: rows are hashed whole");
+_Static_assert(sizeof(own_order_t) == sizeof(order_req_t) + 72, "no padding: rows are hashed whole");
 _Static_assert(sizeof(own_t) % _Alignof(own_order_t) == 0, "rows follow the head");

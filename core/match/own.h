@@ -14,9 +14,7 @@
  *            order's first ClOrdID.
  * Ids        ExecID = {session, n}, OrderID = {session, m}; n and m count from 1. The same inputs give the same ids; a
  *            new session number (the caller's, for example its epoch) gives ids that never were.
- * Fees       fee = |value of the fill| x rate / 10^8, rounded up in the money of the instrument: a fee is never
- *            smaller and a rebate (negative rate) never larger than exact. Each fill is rounded by itself, as venues
- *            do.
+ * Fees       fee.h: by tier and volume, each fill rounded by itself, against us, as venues do.
  * Output     reports are appended to a caller's array. A call that needs more room than there is answers ERR_FULL and
  *            changes nothing (each venue counts its reports before it acts): drain the array and call again.
  * Memory     one block of the caller's; no pointers: its bytes are its snapshot. Rows are recycled last in, first out.
@@ -27,6 +25,7 @@
  * Source     FIX 4.4: ExecutionReport, OrdRejReason (103), CxlRejReason (102). */
 #pragma once
 
+#include "core/match/fee.h"
 #include "core/match/id_map.h"
 #include "core/ref/instrument.h"
 #include "core/types/err.h"
@@ -34,30 +33,28 @@
 
 #define OWN_NONE UINT32_MAX
 #define OWN_ROWS_MAX 65536u
-#define FEE_RATE_ONE 100000000LL /* rates are in 10^-8 of value: 10000 = 1 basis point */
-#define FEE_RATE_MAX 10000000LL  /* 10 %, either sign */
-
-typedef struct fee_cfg {
-    int64_t maker_rate_e8; /* negative = rebate */
-    int64_t taker_rate_e8;
-} fee_cfg_t;
 
 typedef enum venue_reject { /* reject_code of reports: numbers of FIX 103 where there is one, from 1000 ours */
                             VENUE_REJECT_NONE           = 0,
                             VENUE_REJECT_UNKNOWN_SYMBOL = 1,
-                            VENUE_REJECT_CLOSED = 2, /* no market data to match against (recorded market only) */
+                            VENUE_REJECT_CLOSED = 2, /* recorded market: nothing to match against; matcher: its phase */
+                            VENUE_REJECT_LIMIT = 3, /* matcher: the owner's position could go beyond what it can hold */
+                            VENUE_REJECT_TOO_LATE = 4, /* matcher: expires before it comes */
                             VENUE_REJECT_UNKNOWN_ORDER =
                                 5, /* the target is not open: never was, or too late: filled, expired */
                             VENUE_REJECT_DUPLICATE = 6, /* an open order has this ClOrdID */
                             VENUE_REJECT_UNSUPPORTED =
                                 11,                /* side, type, time in force or a combination that is not known    */
                             VENUE_REJECT_QTY = 13, /* not positive, below the minimum, off the lot, not above CumQty  */
+                            VENUE_REJECT_ACCOUNT = 15, /* matcher: an owner that it has no room for */
                             VENUE_REJECT_PX_BAND = 16, /* outside of the price band, or not positive where it must be */
                             VENUE_REJECT_PX_TICK = 18,
-                            VENUE_REJECT_NOTIONAL  = 1000, /* below the minimum, or beyond an int64 */
-                            VENUE_REJECT_POST_ONLY = 1001, /* would have taken */
-                            VENUE_REJECT_OVERLOAD  = 1002, /* all rows are taken: the venue's limit of open orders */
-                            VENUE_REJECT_FILLS     = 1003  /* would sweep more than fills_max levels or orders  */
+                            VENUE_REJECT_NOTIONAL    = 1000, /* below the minimum, or beyond an int64 */
+                            VENUE_REJECT_POST_ONLY   = 1001, /* would have taken */
+                            VENUE_REJECT_OVERLOAD    = 1002, /* all rows are taken: the venue's limit of open orders */
+                            VENUE_REJECT_FILLS       = 1003, /* would sweep more than fills_max levels or orders  */
+                            VENUE_REJECT_REDUCE_ONLY = 1004, /* matcher: there is no position that it could reduce */
+                            VENUE_REJECT_NO_LAST     = 1005  /* matcher: a trail from a last price that is not there */
 } venue_reject_t;
 
 typedef struct exec_out { /* the caller's: count goes up, never beyond cap */
@@ -70,8 +67,11 @@ typedef struct own_order { /* a row; req.px and req.qty as last replaced */
     order_req_t req;
     uint64_t    order_id;
     int64_t     cum_qty;
-    int64_t     ahead_qty; /* sim_venue: recorded quantity that stands before us at our price */
-    uint32_t    next;      /* sim_venue: neighbours in priority; also the list of free rows   */
+    fee_order_t fee;
+    int64_t     ahead_qty;  /* sim_venue: recorded quantity that stands before us at our price */
+    int64_t     level_qty;  /* sim_venue: the whole level's when ahead_qty was judged last     */
+    int64_t     traded_qty; /* sim_venue: what trades at our price told since then             */
+    uint32_t    next;       /* sim_venue: neighbours in priority; also the list of free rows   */
     uint32_t    prev;
     uint32_t    open; /* 0 = free row */
     uint32_t    reserved;
@@ -132,9 +132,9 @@ uint32_t own_open(own_t *own, const order_req_t *req, int64_t ts_ns, exec_out_t 
 /* own_replaced: px and qty of the row become those of req; report REPLACED. Whose turn it is, is the venue's matter. */
 void own_replaced(own_t *own, uint32_t row, const order_req_t *req, int64_t ts_ns, exec_out_t *out);
 
-/* own_fill: qty at px against the row, 0 < qty <= leaves; report TRADE with its fee; the row is closed when nothing is
- * left. Returns true then. */
-bool own_fill(own_t *own, uint32_t row, const instrument_t *ins, const fee_cfg_t *fee, int64_t px, int64_t qty,
+/* own_fill: qty at px against the row, 0 < qty <= leaves; report TRADE with its fee (of the instrument: fee_charge);
+ * the row is closed when nothing is left. Returns true then. */
+bool own_fill(own_t *own, uint32_t row, const instrument_t *ins, fee_t *fee, int64_t px, int64_t qty,
               liquidity_t liquidity, int64_t ts_ns, exec_out_t *out);
 
 /* own_close: the rest is gone: CANCELED or EXPIRED; the row is free afterwards. */
@@ -142,12 +142,6 @@ void own_close(own_t *own, uint32_t row, exec_type_t exec_type, int64_t ts_ns, e
 
 /* own_report_reject: REJECTED, CANCEL_REJECT or REPLACE_REJECT by req->action. The order lives on when it is open. */
 void own_report_reject(own_t *own, const order_req_t *req, venue_reject_t code, int64_t ts_ns, exec_out_t *out);
-
-/* own_fee: the fee of one fill in money; a sum beyond an int64 is INT64_MAX (against us; no real trade comes near). */
-int64_t own_fee(const instrument_t *ins, int64_t rate_e8, int64_t px, int64_t qty);
-
-/* own_fee_check: ERR_OK, or ERR_ARG with a sentence when a rate is beyond FEE_RATE_MAX. */
-err_t own_fee_check(const fee_cfg_t *fee);
 
 /* own_hash: all fields of open rows and counters into a hash. */
 uint64_t own_hash(uint64_t hash, own_t *own);

@@ -30,6 +30,8 @@ static const struct {
     [MSG_LANE]                 = {"LANE", sizeof(lane_t)},
     [MSG_RISK_CHECK_REQUEST]   = {"RISK_CHECK_REQUEST", sizeof(risk_check_req_t)},
     [MSG_RISK_CHECK_RESPONSE]  = {"RISK_CHECK_RESPONSE", sizeof(risk_check_resp_t)},
+    [MSG_MBO_UPDATE]           = {"MBO_UPDATE", sizeof(mbo_update_t)},
+    [MSG_STATISTICS]           = {"STATISTICS", sizeof(statistics_t)},
 };
 
 const char *msg_type_str(msg_type_t type)

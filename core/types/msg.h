@@ -54,22 +54,29 @@ typedef enum msg_type {
     MSG_LANE                 = 23, /* in:  a client's lane opens or closes; also what the client is told   */
     MSG_RISK_CHECK_REQUEST   = 24, /* lane: would this pass? Neither journaled nor sent                    */
     MSG_RISK_CHECK_RESPONSE  = 25, /* lane: the answer                                                     */
+    MSG_MBO_UPDATE           = 26, /* in:  mbo_update_t, mbo_entry_t tail (in the venue's order)              */
+    MSG_STATISTICS           = 27, /* published record: an instrument's trading day so far                  */
     MSG_TYPE_COUNT
 } msg_type_t;
 
 /* ---- enums on the wire ------------------------------------------------------------------------------------------- */
 typedef enum side { SIDE_NONE = 0, SIDE_BUY = 1, SIDE_SELL = 2 } side_t; /* 54  */
 typedef enum ord_type {                                                  /* 40  */
-                        ORD_TYPE_NONE   = 0,
-                        ORD_TYPE_MARKET = 1,
-                        ORD_TYPE_LIMIT  = 2
+                        ORD_TYPE_NONE          = 0,
+                        ORD_TYPE_MARKET        = 1,
+                        ORD_TYPE_LIMIT         = 2,
+                        ORD_TYPE_STOP          = 3, /* 3 to 6: core/match knows them, the gate of risk denies them */
+                        ORD_TYPE_STOP_LIMIT    = 4,
+                        ORD_TYPE_TRAILING_STOP = 5, /* 5, 6: ours; FIX says P with 388, 389, 836 for both */
+                        ORD_TYPE_TRAILING_STOP_LIMIT = 6
 } ord_type_t;
 typedef enum tif { /* 59, ours = FIX + 1 */
                    TIF_NONE = 0,
                    TIF_DAY  = 1,
                    TIF_GTC  = 2,
                    TIF_IOC  = 4,
-                   TIF_FOK  = 5
+                   TIF_FOK  = 5,
+                   TIF_GTD  = 7 /* core/match knows it, the gate of risk denies it */
 } tif_t;
 enum { EXEC_INST_POST_ONLY = 1, EXEC_INST_REDUCE_ONLY = 2 }; /* 18: 6, E */
 typedef enum order_action {
@@ -135,6 +142,39 @@ typedef struct book_update { /* levels: bid_count bids, then ask_count asks, bes
     uint16_t ask_count;
     uint32_t reserved;
 } book_update_t;
+
+typedef enum mbo_action { /* 279, but for FILL */
+                          MBO_NONE   = 0,
+                          MBO_ADD    = 1, /* a new order at the tail of its level                                */
+                          MBO_MODIFY = 2, /* px and what is left; same price and no more: keeps its place, else tail */
+                          MBO_CANCEL = 3, /* qty is taken off; none left = it is gone                            */
+                          MBO_FILL   = 4  /* likewise, by a trade                                                */
+} mbo_action_t;
+
+typedef struct mbo_entry { /* what became of one order */
+    uint64_t order_id;     /* 37: the venue's; any but 0 */
+    int64_t  px;           /* of CANCEL and FILL the order's, or 0 where the venue does not say */
+    int64_t  qty;
+    uint8_t  action; /* mbo_action_t */
+    uint8_t  side;   /* side_t; 0 where the venue does not say and action is no ADD */
+    uint16_t reserved;
+    uint32_t reserved2;
+} mbo_entry_t;
+
+#define MBO_UPDATE_MAX_ENTRIES 32 /* a message; larger venue messages travel as several, FIRST and LAST flagged */
+
+typedef struct mbo_update { /* an instrument's market data are BOOK_UPDATEs or these */
+    uint32_t instrument_id;
+    uint32_t flags;           /* BOOK_FLAG_*: SNAPSHOT | FIRST clears the book                                */
+    uint64_t rpt_seq;         /* 83: consecutive per instrument over all its MBO_UPDATEs, from the adapter    */
+    uint64_t venue_seq_first; /* as in book_update_t                                                          */
+    uint64_t venue_seq;
+    int64_t  ts_event_ns; /* 0 when the venue sends none */
+    int64_t  ts_recv_ns;
+    uint16_t entry_count;
+    uint16_t reserved;
+    uint32_t reserved2;
+} mbo_update_t;
 
 typedef struct trade {
     uint32_t instrument_id;
@@ -518,6 +558,30 @@ typedef struct account_record {
     uint32_t reserved2;
 } account_record_t;
 
+enum { STATISTICS_OVERFLOW = 1 }; /* volume or turnover ended before the day did: they are those up to there */
+
+/* an instrument's trading day so far (core/book/statistics.h); prices are 0 before its first trade */
+typedef struct statistics {
+    uint32_t instrument_id;
+    uint32_t flags;          /* STATISTICS_*                                                     */
+    int64_t  day_utc_ns;     /* when the day began                                               */
+    int64_t  open_px;        /* of the first trade                                               */
+    int64_t  high_px;        /* 332                                                              */
+    int64_t  low_px;         /* 333                                                              */
+    int64_t  last_px;        /* 31: of the newest trade of the day                               */
+    int64_t  last_qty;       /* 32                                                               */
+    int64_t  last_ts_ns;     /* its ts_event_ns, or ts_recv_ns where the venue sends none        */
+    int64_t  prev_close_px;  /* 140: last_px of the day before that had trades                   */
+    int64_t  prev_close_qty; /* its last_qty; 0: no such day is known                            */
+    int64_t  volume;         /* 387                                                              */
+    int64_t  turnover_hi;    /* 381: sum of px * qty in 10^-(px_exp + qty_exp), 128 bits, signed */
+    uint64_t turnover_lo;
+    int64_t  vwap_px;   /* turnover / volume, rounded towards zero                          */
+    uint64_t trades;    /* how many                                                         */
+    uint64_t uncounted; /* TRADEs of days before, or without a quantity or a price: in nothing above */
+    uint64_t event_seq;
+} statistics_t;
+
 typedef enum log_level { LOG_NONE = 0, LOG_INFO, LOG_WARN, LOG_ERROR } log_level_t;
 
 #define LOG_TEXT_MAX 400 /* bytes of a text, without the end */
@@ -628,7 +692,7 @@ typedef struct risk_check_resp {
 /* ---- a message where it lies ------------------------------------------------------------------------------------- */
 typedef struct msg { /* a view: body and tail point into a ring slot, a file or a caller's buffer */
     msg_type_t  type;
-    uint32_t    tail_count; /* elements of tail: level_t or tick_band_t by type */
+    uint32_t    tail_count; /* elements of tail: level_t, mbo_entry_t or tick_band_t by type */
     const void *body;
     const void *tail;
     const char *text; /* INSTRUMENT_DEF: the symbol, LOG: the text; zero-terminated */
@@ -646,6 +710,8 @@ const char *lane_reason_str(lane_reason_t reason);
 
 static_assert(sizeof(level_t) == 16, "wire");
 static_assert(sizeof(book_update_t) == 56, "wire");
+static_assert(sizeof(mbo_entry_t) == 32, "wire");
+static_assert(sizeof(mbo_update_t) == 56, "wire");
 static_assert(sizeof(trade_t) == 48, "wire");
 static_assert(sizeof(top_t) == 64, "wire");
 static_assert(sizeof(feed_state_t) == 32, "wire");
@@ -667,6 +733,7 @@ static_assert(sizeof(mass_status_t) == 48, "wire");
 static_assert(sizeof(snapshot_req_t) == 8, "wire");
 static_assert(sizeof(order_record_t) == 112, "wire");
 static_assert(sizeof(account_record_t) == 136, "wire");
+static_assert(sizeof(statistics_t) == 136, "wire");
 static_assert(sizeof(log_record_t) == 16, "wire");
 static_assert(sizeof(record_head_t) == 32, "wire");
 static_assert(sizeof(lane_t) == 56, "wire");

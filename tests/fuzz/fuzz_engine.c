@@ -232,7 +232,9 @@ static engine_cfg_t config(void)
                         .strategy_count  = STRATEGIES,
                         .lanes_max       = LANES,
                         .stale_ns        = NS_PER_S,
-                        .book            = {.window_ticks = 64, .far_slots = 64}};
+                        .mbo_books       = 2,
+                        .book            = {.window_ticks = 64, .far_slots = 64},
+                        .mbo             = {.orders_max = 12, .levels_max = 8}};
     risk_cfg_default(&cfg.risk);
     cfg.risk.window_max = cfg.risk.value_window_max = 256;
     for (uint32_t i = 0; i < STRATEGIES; i++) {
@@ -279,6 +281,7 @@ static uint8_t *arena_open(int fill)
 typedef union body {
     instrument_def_t def;
     book_update_t    book;
+    mbo_update_t     mbo;
     trade_t          trade;
     top_t            top;
     order_req_t      req;
@@ -319,6 +322,36 @@ static void book_update(feed_t *f, msg_t *m, book_update_t *u)
     for (uint32_t k = 0; k < m->tail_count; k++) {
         tail[k].px  = number(f, k < u->bid_count ? 983 : 1018);
         tail[k].qty = byte(f) < 240 ? byte(f) : number(f, 100);
+    }
+    m->tail = tail;
+}
+
+/* Single orders with few ids, so that entries often name one that stands. */
+static void mbo_update(feed_t *f, msg_t *m, mbo_update_t *u)
+{
+    const uint8_t b  = byte(f);
+    u->instrument_id = id(f, INSTRUMENTS);
+    const uint32_t i = u->instrument_id <= INSTRUMENTS ? u->instrument_id : 0;
+    u->flags         = b < 64    ? (uint32_t)BOOK_FLAG_SNAPSHOT | BOOK_FLAG_FIRST | BOOK_FLAG_LAST
+                       : b < 224 ? (uint32_t)BOOK_FLAG_FIRST | BOOK_FLAG_LAST
+                                 : b & 7u;
+    f->rpt_seq[i] += byte(f) < 250;
+    f->venue_seq += byte(f) % 3;
+    u->rpt_seq        = f->rpt_seq[i];
+    u->venue_seq      = byte(f) < 252 ? f->venue_seq : raw(f);
+    u->ts_recv_ns     = received(f);
+    u->entry_count    = byte(f) % 5;
+    m->tail_count     = byte(f) < 252 ? u->entry_count : byte(f) % 8;
+    u->entry_count    = byte(f) < 252 ? u->entry_count : (uint16_t)raw(f);
+    mbo_entry_t *tail = m->tail_count ? malloc(m->tail_count * sizeof *tail) : NULL;
+    for (uint32_t k = 0; k < m->tail_count; k++) {
+        const uint8_t what = byte(f);
+        const uint8_t side = 1 + (what >> 6 & 1);
+        tail[k]            = (mbo_entry_t){.order_id = byte(f) % 16,
+                                           .px       = number(f, side == SIDE_BUY ? 983 : 1018),
+                                           .qty      = byte(f) < 240 ? byte(f) : number(f, 100),
+                                           .action   = what < 128 ? MBO_ADD : what % 6,
+                                           .side     = what < 250 ? side : what};
     }
     m->tail = tail;
 }
@@ -489,12 +522,13 @@ static msg_t message(feed_t *f)
         MSG_TOP,         MSG_ORDER_REQUEST, MSG_ORDER_REQUEST, MSG_ORDER_REQUEST, MSG_EXEC_REPORT, MSG_EXEC_REPORT,
         MSG_EXEC_REPORT, MSG_EXEC_REPORT,   MSG_TICK,          MSG_FEED_STATE,    MSG_CONTROL,     MSG_INSTRUMENT_DEF,
         MSG_MASS_STATUS, MSG_MASS_STATUS,   MSG_MASS_STATUS,   MSG_LIMIT_SET,     MSG_ACCOUNT_DEF, MSG_BOOT,
-        MSG_LANE,        MSG_LANE};
+        MSG_LANE,        MSG_LANE,          MSG_MBO_UPDATE,    MSG_MBO_UPDATE,    MSG_MBO_UPDATE};
     const uint8_t b    = byte(f);
     body_t        body = {0};
     msg_t         m    = {.type = (msg_type_t)(b < 252 ? types[b % sizeof types] : b % (MSG_TYPE_COUNT + 2))};
     switch (m.type) {
     case MSG_BOOK_UPDATE: book_update(f, &m, &body.book); break;
+    case MSG_MBO_UPDATE: mbo_update(f, &m, &body.mbo); break;
     case MSG_INSTRUMENT_DEF: instrument_def(f, &m, &body.def); break;
     case MSG_ORDER_REQUEST: order_request(f, &body.req); break;
     case MSG_EXEC_REPORT: exec_report(f, &body.report); break;
@@ -549,7 +583,7 @@ static void check_outputs(const world_t *w, feed_t *f)
             assert(req->cl_ord_id == accepted);
             accepted = 0;
             if (req->action != ORDER_ACTION_CANCEL) {
-                const feed_health_t health = book_health(engine_book(w->engine, req->instrument_id));
+                const feed_health_t health = view_health(engine_market(w->engine, req->instrument_id));
                 assert(health == FEED_LIVE || health == FEED_STALE);
                 assert(req->side == SIDE_BUY || req->side == SIDE_SELL);
                 assert(!f->killed && f->epoch != 0);
@@ -566,7 +600,7 @@ static void check_outputs(const world_t *w, feed_t *f)
             questions++;
         } else if (rec->type == MSG_SNAPSHOT_REQUEST) {
             const snapshot_req_t *q      = (const snapshot_req_t *)(rec + 1);
-            const feed_health_t   health = book_health(engine_book(w->engine, q->instrument_id));
+            const feed_health_t   health = view_health(engine_market(w->engine, q->instrument_id));
             assert(health == FEED_BROKEN || health == FEED_RECOVERING);
             questions++;
         }

@@ -81,6 +81,13 @@ static size_t emit_message(msg_type_t type, uint8_t *to)
         memcpy(body, &update, sizeof update);
         msg.tail       = tail;
         msg.tail_count = (uint32_t)(update.bid_count + update.ask_count);
+    } else if (type == MSG_MBO_UPDATE) {
+        mbo_update_t update;
+        memcpy(&update, body, sizeof update);
+        update.entry_count = (uint16_t)(rnd() % (MBO_UPDATE_MAX_ENTRIES + 1));
+        memcpy(body, &update, sizeof update);
+        msg.tail       = tail;
+        msg.tail_count = update.entry_count;
     } else if (type == MSG_INSTRUMENT_DEF || type == MSG_LOG) {
         static const char *const symbols[] = {"BTCUSDT", "005930", "KRW-BTC", "\"\\\n\x01", "\xed\x95\x9c\xea\xb5\xad"};
         msg.text                           = symbols[rnd() % 5];
@@ -176,9 +183,9 @@ static void bytes_of_messages(void)
 {
     printf("%-22s %5s  %s\n", "message", "bytes", "lines of 64 in a ring");
     for (int type = 1; type < MSG_TYPE_COUNT; type++) {
-        const uint32_t levels[] = {1, 16, BOOK_UPDATE_MAX_LEVELS};
-        for (int i = 0; i < (type == MSG_BOOK_UPDATE ? 3 : 1); i++) {
-            const uint32_t tail  = type == MSG_BOOK_UPDATE ? levels[i] : 0;
+        const uint32_t levels[] = {1, 16, BOOK_UPDATE_MAX_LEVELS}, entries[] = {1, 8, MBO_UPDATE_MAX_ENTRIES};
+        for (int i = 0; i < (type == MSG_BOOK_UPDATE || type == MSG_MBO_UPDATE ? 3 : 1); i++) {
+            const uint32_t tail  = type == MSG_BOOK_UPDATE ? levels[i] : type == MSG_MBO_UPDATE ? entries[i] : 0;
             const uint32_t bytes = message_bytes((msg_type_t)type, tail);
             char           name[40];
             snprintf(name, sizeof name, tail ? "%s, %u" : "%s", msg_type_str((msg_type_t)type), tail);

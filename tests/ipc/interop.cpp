@@ -57,6 +57,8 @@ int main(int argc, char **argv)
                    {"LaneMsg", check<hwal::LaneMsg>},
                    {"RiskCheckRequestMsg", check<hwal::RiskCheckRequestMsg>},
                    {"RiskCheckResponseMsg", check<hwal::RiskCheckResponseMsg>},
+                   {"MboUpdateMsg", check<hwal::MboUpdateMsg>},
+                   {"StatisticsMsg", check<hwal::StatisticsMsg>},
                    {"Record", check_record}};
     int checked = 0;
     for (int i = 1; i < argc; i++) {

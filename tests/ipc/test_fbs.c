@@ -47,7 +47,7 @@ static void rnd_bytes(void *to, size_t len)
 typedef struct sample {
     msg_t    msg;
     uint64_t body[64];
-    level_t  tail[BOOK_UPDATE_MAX_LEVELS];
+    level_t  tail[BOOK_UPDATE_MAX_LEVELS]; /* or half as many mbo_entry_t */
     char     text[SYMBOL_MAX + 1];
 } sample_t;
 
@@ -66,6 +66,14 @@ static void sample_make(sample_t *s, msg_type_t type)
         body.ask_count    = (uint16_t)(s->msg.tail_count - body.bid_count);
         memcpy(s->body, &body, sizeof body);
     }
+    if (type == MSG_MBO_UPDATE) {
+        mbo_update_t body;
+        memcpy(&body, s->body, sizeof body);
+        s->msg.tail       = s->tail;
+        s->msg.tail_count = (uint32_t)(rnd() % (MBO_UPDATE_MAX_ENTRIES + 1));
+        body.entry_count  = (uint16_t)s->msg.tail_count;
+        memcpy(s->body, &body, sizeof body);
+    }
     if (type == MSG_INSTRUMENT_DEF || type == MSG_LOG) {
         const size_t n = 1 + rnd() % SYMBOL_MAX;
         for (size_t i = 0; i < n; i++) {
@@ -81,7 +89,7 @@ static void sample_make(sample_t *s, msg_type_t type)
 
 static size_t tail_bytes(const msg_t *msg)
 {
-    return msg->tail_count * (size_t)16;
+    return msg->tail_count * (msg->type == MSG_MBO_UPDATE ? sizeof(mbo_entry_t) : sizeof(level_t));
 }
 
 static void assert_same(const msg_t *a, const msg_t *b)

@@ -45,6 +45,40 @@ static void test_message_book_counts_must_agree(void **state)
     assert_int_equal(got.type, MSG_ALARM);
 }
 
+static void test_message_mbo_counts_must_agree(void **state)
+{
+    (void)state;
+    mbo_entry_t  entries[MBO_UPDATE_MAX_ENTRIES + 1] = {{.order_id = 1}};
+    mbo_update_t body                                = {.entry_count = MBO_UPDATE_MAX_ENTRIES};
+    msg_t        msg = {.type = MSG_MBO_UPDATE, .body = &body, .tail = entries, .tail_count = MBO_UPDATE_MAX_ENTRIES};
+    msg_t        got = {.type = MSG_ALARM};
+    size_t       len;
+    assert_int_equal(message_write(&msg, buf, 1103, &len), ERR_FULL);
+    assert_int_equal(message_write(&msg, buf, MESSAGE_BYTES_MAX, &len), ERR_OK);
+    assert_int_equal(len, 1104);
+    assert_int_equal(message_bytes(MSG_MBO_UPDATE, MBO_UPDATE_MAX_ENTRIES), len);
+    assert_int_equal(message_read(MSG_MBO_UPDATE, buf, len, &got), ERR_OK);
+    assert_ptr_equal(got.body, buf + 16);
+    assert_ptr_equal(got.tail, buf + 80);
+    assert_int_equal(got.tail_count, MBO_UPDATE_MAX_ENTRIES);
+    body.entry_count--;
+    assert_int_equal(message_write(&msg, buf, sizeof buf, &len), ERR_PARSE);
+    body.entry_count = (uint16_t)(msg.tail_count = MBO_UPDATE_MAX_ENTRIES + 1);
+    assert_int_equal(message_write(&msg, buf, sizeof buf, &len), ERR_LIMIT);
+
+    hwal_mbo_update_msg_slot_t slot; /* a writer without our limits */
+    assert_true(hwal_mbo_update_msg_reserve(buf, sizeof buf, &slot));
+    *slot.body = body;
+    memcpy(slot.entries, entries, sizeof entries);
+    len = hwal_mbo_update_msg_commit(&slot, MBO_UPDATE_MAX_ENTRIES + 1);
+    got = (msg_t){.type = MSG_ALARM};
+    assert_int_equal(message_read(MSG_MBO_UPDATE, buf, len, &got), ERR_LIMIT);
+    slot.body->entry_count = UINT16_MAX;
+    assert_int_equal(message_read(MSG_MBO_UPDATE, buf, len, &got), ERR_PARSE);
+    assert_int_equal(message_view(MSG_MBO_UPDATE, fbs_root(buf), &got), ERR_PARSE);
+    assert_int_equal(got.type, MSG_ALARM);
+}
+
 static size_t def_of(const char *symbol, size_t symbol_len, uint32_t bands)
 {
     static const tick_band_t band[INSTRUMENT_MAX_BANDS + 1];
@@ -120,9 +154,8 @@ static void test_message_type_must_be_known(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_message_book_counts_must_agree),
-        cmocka_unit_test(test_message_instrument_def_limits),
-        cmocka_unit_test(test_message_bytes_are_what_is_written),
+        cmocka_unit_test(test_message_book_counts_must_agree), cmocka_unit_test(test_message_mbo_counts_must_agree),
+        cmocka_unit_test(test_message_instrument_def_limits),  cmocka_unit_test(test_message_bytes_are_what_is_written),
         cmocka_unit_test(test_message_type_must_be_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

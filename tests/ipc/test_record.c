@@ -50,6 +50,13 @@ static size_t random_message(msg_type_t type, void *to)
         memcpy(body, &update, sizeof update);
         msg.tail       = tail;
         msg.tail_count = (uint32_t)(update.bid_count + update.ask_count);
+    } else if (type == MSG_MBO_UPDATE) {
+        mbo_update_t update;
+        memcpy(&update, body, sizeof update);
+        update.entry_count = (uint16_t)(rnd() % (MBO_UPDATE_MAX_ENTRIES + 1));
+        memcpy(body, &update, sizeof update);
+        msg.tail       = tail;
+        msg.tail_count = update.entry_count;
     } else if (type == MSG_INSTRUMENT_DEF || type == MSG_LOG) {
         msg.text       = rnd() % 2 ? "BTCUSDT" : "005930.";
         msg.tail       = tail;

@@ -51,6 +51,18 @@ void world_book(world_t *w, uint32_t flags, int64_t bid, int64_t ask)
     MUST(world_apply(w, &(msg_t){.type = MSG_BOOK_UPDATE, .body = &upd, .tail = levels, .tail_count = 4}) == ERR_OK);
 }
 
+err_t world_mbo(world_t *w, uint32_t id, uint32_t flags, uint64_t rpt_seq, const mbo_entry_t *entries, uint32_t count)
+{
+    const mbo_update_t upd = {.instrument_id = id,
+                              .flags         = flags,
+                              .rpt_seq       = rpt_seq,
+                              .venue_seq     = rpt_seq,
+                              .ts_event_ns   = w->now + w->utc_ahead - 1,
+                              .ts_recv_ns    = w->now + w->utc_ahead,
+                              .entry_count   = (uint16_t)count};
+    return world_apply(w, &(msg_t){.type = MSG_MBO_UPDATE, .body = &upd, .tail = entries, .tail_count = count});
+}
+
 void world_control(world_t *w, control_kind_t kind, scope_t scope, uint32_t id, int64_t value)
 {
     const control_t c = {.kind = (uint8_t)kind, .scope_type = (uint8_t)scope, .scope_id = id, .value = value};
@@ -81,7 +93,9 @@ void world_bare(world_t *w, uint32_t epoch, uint32_t accounts)
                         .fills_max       = 1024,
                         .lanes_max       = WORLD_LANES,
                         .stale_ns        = NS_PER_S,
-                        .book            = {.window_ticks = 64, .far_slots = 64}};
+                        .mbo_books       = WORLD_MBO_BOOKS,
+                        .book            = {.window_ticks = 64, .far_slots = 64},
+                        .mbo             = {.orders_max = 64, .levels_max = 32}};
     risk_cfg_default(&cfg.risk);
     *w = (world_t){.bytes = engine_footprint(&cfg), .now = NS_PER_S, .accounts = accounts};
     MUST(w->bytes > 0);

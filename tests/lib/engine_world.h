@@ -11,6 +11,7 @@
 #include "core/types/ids.h"
 
 #define WORLD_LANES 2u
+#define WORLD_MBO_BOOKS 2u
 #define WORLD_ORIGIN 1u /* of the ids of lane 1 */
 
 typedef struct world {
@@ -38,6 +39,7 @@ void world_close(world_t *w);
 err_t world_apply(world_t *w, const msg_t *msg);
 err_t world_apply_body(world_t *w, msg_type_t type, const void *body);
 void  world_book(world_t *w, uint32_t flags, int64_t bid, int64_t ask); /* of X, a complete message, now */
+err_t world_mbo(world_t *w, uint32_t id, uint32_t flags, uint64_t rpt_seq, const mbo_entry_t *entries, uint32_t count);
 void  world_control(world_t *w, control_kind_t kind, scope_t scope, uint32_t id, int64_t value);
 void  world_tick(world_t *w, int64_t after_ns);
 void  world_limits(world_t *w, scope_t scope, uint32_t id1, uint32_t id2, const risk_limits_t *limits);

@@ -334,6 +334,9 @@ house_t *house_open(uint64_t seed)
     h->config->rings             = (config_rings_t){.md = 4096, .exec = 4096, .ord = 4096, .jrn = 8192, .ev = 1024};
     h->config->engine.orders_max = 4096;
     h->config->engine.book_far_levels = 4096;
+    h->config->engine.mbo_books       = 1;
+    h->config->engine.mbo_orders      = 256;
+    h->config->engine.mbo_levels      = 64;
     h->configured                     = h->config->lanes;
     h->config->lanes                  = (config_lanes_t){
                          .slots = HOUSE_LANE_SLOTS, .clients = clients, .clients_count = sizeof clients / sizeof clients[0]};

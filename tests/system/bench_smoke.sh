@@ -16,7 +16,7 @@ print(len(rows), "rows of", sorted(suites))
 names = {r["name"] for r in rows}
 want = ["broadcast mean", "lossless order mean", "broadcast book16 mean", "lossless exec clocked", "broadcast one way",
         "lossless one way", "write, 4 readers", "1 killed / without", "1 stopped / without", "write, 32 readers",
-        "order, template write", "histogram record", "risk check over a lane", "attach to whole book", "two futex hops"]
+        "apply-1/flat", "apply-22 and publish", "best-only record", "100x8192/16384 22+publish", "order, template write", "histogram record", "risk check over a lane", "attach to whole book", "two futex hops"]
 absent = [w for w in want if not any(n.startswith(w) for n in names)]
 if absent or bad:
     print("no row of", absent, "fields missing in", bad[:3])
@@ -36,10 +36,14 @@ check "peers, or how to get them" exits 0 "$HWAL" bench --only throughput --samp
 check "peers or SKIP" says '(ck_ring one way.*\[peer\]|SKIP peers: no hwal-peers.so)'
 check "list" exits 0 "$HWAL" bench --list
 check "list names parts" says '--only roundtrip'
+check "list names those of book" says '--only l2'
 check "unknown suite" exits 2 "$HWAL" bench nonsense
 check "unknown part" exits 2 "$HWAL" bench --only nonsense ipc
 check "a part of another suite" exits 2 "$HWAL" bench --only small book
 check "in words" says "suite here is 'book'"
+check "the peers of book" exits 0 "$HWAL" bench --only l2 --samples 2000 book
+check "peers of book or SKIP" says '(std::map.*\[peer\]|SKIP std::map, boost: no hwal-peers.so)'
+check "hftbacktest or SKIP" says '(hftbacktest ROIVector.*\[peer\]|SKIP hftbacktest)'
 check "a part alone" exits 0 "$HWAL" bench --only small --samples 2000 --json
 check "is a part of ipc, and all there is" test "$(grep -c '"suite":"ipc"' "$T/out")" = "$(wc -l <"$T/out")"
 done_

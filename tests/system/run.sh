@@ -174,7 +174,7 @@ head -c 5000 /dev/urandom >"$T/noise"; broken noise "noise"
 check "wrong market" exits 1 "$HWAL" replay "$T/full" --market coinm
 check "says what it is" says "usdm"
 check "unsupported venue" exits 1 "$HWAL" replay "$d/hyperliquid_btc_20250126.gz"
-check "says what it is not" says "hyperliquid"
+check "says what it is not" says 'no Binance combined-stream capture: the first key is "channel"'
 
 # ---- recorded pace ----
 head -n 200 "$T/full" >"$T/short"

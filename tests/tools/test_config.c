@@ -69,8 +69,10 @@ static void test_structure_is_refused_with_line_and_key(void **state)
     refused("market:\n  seed: 1\n  tempo: 3\n",
             "f.yaml line 3: market.tempo: no such key; there are seed, rate, seconds, instruments");
     refused("venue: { seed: 1 }\n", "f.yaml line 1: venue.seed: no such key");
-    refused("a: 1\n", "f.yaml line 1: a: no such key; there are instance, engine, venue, market, journal, rings, run, "
-                      "capture, lanes, accounts");
+    refused(
+        "a: 1\n",
+        "f.yaml line 1: a: no such key; there are instance, engine, venue, latency, fees, market, journal, rings, run, "
+        "capture, lanes, accounts");
     refused("accounts:\n  - currency: A\n    initial: 1\n    x: 1\n", "f.yaml line 4: accounts.x: no such key");
     refused("market:\n  seed: 1\n  seed: 2\n", "f.yaml line 3: market.seed is written twice");
     refused("market:\n  seed: 1\nvenue: {}\nmarket:\n  rate: 2\n", "f.yaml line 4: market is written twice");
@@ -571,6 +573,12 @@ static void same(const config_t *a, const config_t *b)
     assert_memory_equal(&a->market, &b->market, sizeof a->market);
     assert_int_equal(a->venue.report_us, b->venue.report_us);
     assert_string_equal(a->venue.maker_fee_bps, b->venue.maker_fee_bps);
+    assert_string_equal(a->venue.queue, b->venue.queue);
+    assert_string_equal(a->latency.place, b->latency.place);
+    assert_int_equal(a->fees.tiers_count, b->fees.tiers_count);
+    for (unsigned i = 0; i < a->fees.tiers_count; i++) {
+        assert_string_equal(a->fees.tiers[i].taker_bps, b->fees.tiers[i].taker_bps);
+    }
     assert_int_equal(a->accounts_count, b->accounts_count);
     assert_int_equal(a->strategies_count, b->strategies_count);
     assert_int_equal(a->risk_count, b->risk_count);
@@ -635,6 +643,56 @@ static void printed_is_read_back(const config_t *c)
     same(c, back);
     live_same(c, back);
     config_free(back);
+}
+
+static void test_models_of_the_simulated_venue(void **state)
+{
+    (void)state;
+    static const char *const queues[] = {"fifo", "prob_power", "prob_power:17", "\"\""};
+    static const char *const legs[]   = {"5",
+                                         "5 us",
+                                         "-1us",
+                                         "1.0005us",
+                                         "3601s",
+                                         "histogram",
+                                         "histogram f",
+                                         "histogram f nodot",
+                                         "histogram f a.b 0",
+                                         "histogram f a.b 1 x"};
+    for (size_t i = 0; i < sizeof queues / sizeof queues[0]; i++) {
+        char yaml[96];
+        snprintf(yaml, sizeof yaml, "venue:\n  queue: %s\n", queues[i]);
+        refused(yaml, "f.yaml line 2: venue.queue: \"");
+    }
+    for (size_t i = 0; i < sizeof legs / sizeof legs[0]; i++) {
+        char yaml[96];
+        snprintf(yaml, sizeof yaml, "latency:\n  seed: 1\n  ack: \"%s\"\n", legs[i]);
+        refused(yaml, "f.yaml line 3: latency.ack: \"");
+    }
+    refused("fees:\n  tiers:\n    - { from: \"0\", maker_bps: \"1\", taker_bps: \"1\" }\n",
+            "f.yaml line 3: fees.from is \"0\", allowed is a decimal above 0");
+    refused("fees:\n  tiers:\n    - { from: \"2\", maker_bps: \"1\", taker_bps: \"1\" }\n"
+            "    - { from: \"1\", maker_bps: \"1\", taker_bps: \"1\" }\n",
+            "f.yaml line 3: fees: tier 2 is from a volume of 1, limit above 2");
+    refused("fees: { window_days: 32 }\n", "f.yaml line 1: fees.window_days is 32");
+    config_t *c = taken("venue: { queue: prob_power3:2, trades_take: yes }\n"
+                        "latency: { place: 1.5us, feed: \"histogram /x/lat.json engine.decide 2\", seed: 9 }\n"
+                        "fees:\n  min_order: \"0.25\"\n  tiers:\n"
+                        "    - { from: \"1000\", maker_bps: \"-1.5\", taker_bps: \"4\" }\n");
+    fee_cfg_t fee;
+    assert_string_equal(c->venue.queue, "prob_power3:2");
+    assert_int_equal(c->venue.trades_take, 1);
+    assert_string_equal(c->latency.place, "1.5us");
+    assert_string_equal(c->latency.ack, "");
+    assert_int_equal(c->latency.seed, 9);
+    assert_int_equal(config_fees(c, &fee), ERR_OK);
+    assert_int_equal(fee.window_days, 30);
+    assert_int_equal(fee.min_order_e8, 25000000);
+    assert_int_equal(fee.tier_count, 1);
+    assert_int_equal(fee.tiers[0].from_volume, 1000);
+    assert_int_equal(fee.tiers[0].maker_rate_e8, -15000);
+    printed_is_read_back(c);
+    config_free(c);
 }
 
 static void test_shipped_files_and_what_show_prints(void **state)
@@ -787,6 +845,7 @@ int main(void)
         cmocka_unit_test(test_structure_is_refused_with_line_and_key),
         cmocka_unit_test(test_files_that_cannot_be_read),
         cmocka_unit_test(test_whole_numbers_are_plain_and_in_range),
+        cmocka_unit_test(test_models_of_the_simulated_venue),
         cmocka_unit_test(test_accounts),
         cmocka_unit_test(test_risk_names_the_exact_key),
         cmocka_unit_test(test_fees_and_instance),

@@ -226,6 +226,151 @@ static void test_engine_breaks_books_when_it_was_lapped_and_they_heal(void **sta
     house_close(h);
 }
 
+/* published: the record in that place, of that type. */
+static msg_t published(const house_t *h, record_id_t record, uint32_t place, msg_type_t type, void *bytes, size_t cap)
+{
+    records_reader_t reader;
+    ring_meta_t      meta;
+    uint64_t         version;
+    size_t           len;
+    msg_t            msg;
+    const void      *mem = segment_find(&h->ctx->own, topology_record_name(record), SEGMENT_RECORDS, &len);
+    assert_non_null(mem);
+    assert_int_equal(records_reader_join(&reader, mem, len), ERR_OK);
+    assert_int_equal(records_read(&reader, place, bytes, cap, &meta, &version), ERR_OK);
+    assert_int_equal(meta.type, type);
+    assert_int_equal(message_read(type, bytes, meta.len, &msg), ERR_OK);
+    return msg;
+}
+
+/* An instrument that an adapter feeds by single orders: limits come with its first price, its book and its trading day are
+ * published, the journal holds what made it. */
+static void test_engine_takes_single_orders_and_publishes_the_day(void **state)
+{
+    (void)state;
+    _Alignas(8) uint8_t    bytes[MESSAGE_BYTES_MAX];
+    house_t               *h    = trading(20);
+    const instrument_def_t def  = {.venue_id   = 1,
+                                   .kind       = INSTRUMENT_SPOT,
+                                   .px_exp     = 2,
+                                   .qty_exp    = 3,
+                                   .money_exp  = 8,
+                                   .mult       = 1,
+                                   .lot        = 1,
+                                   .min_qty    = 1,
+                                   .settle_ccy = ccy_pack("USDT")};
+    const tick_band_t      band = {.tick = 1};
+    house_exec(h, &(msg_t){.type = MSG_INSTRUMENT_DEF, .body = &def, .tail = &band, .tail_count = 1, .text = "SINGLE"});
+    house_turn(h);
+    const uint32_t id = engine_instrument_find(h->e->loop.engine, 1, "SINGLE");
+    assert_true(id > 0);
+    const mbo_entry_t  entries[] = {{.order_id = 7, .px = 10000, .qty = 5, .action = MBO_ADD, .side = SIDE_BUY},
+                                    {.order_id = 8, .px = 10000, .qty = 6, .action = MBO_ADD, .side = SIDE_BUY},
+                                    {.order_id = 9, .px = 10010, .qty = 1, .action = MBO_ADD, .side = SIDE_SELL}};
+    const mbo_update_t update    = {.instrument_id = id,
+                                    .flags         = BOOK_FLAG_SNAPSHOT | BOOK_FLAG_FIRST | BOOK_FLAG_LAST,
+                                    .rpt_seq       = 1,
+                                    .venue_seq     = 1,
+                                    .ts_recv_ns    = role_utc_ns(),
+                                    .entry_count   = 3};
+    house_md(h, &(msg_t){.type = MSG_MBO_UPDATE, .body = &update, .tail = entries, .tail_count = 3});
+    const trade_t trade = {.instrument_id = id, .px = 10010, .qty = 4, .ts_recv_ns = role_utc_ns()};
+    house_md(h, &(msg_t){.type = MSG_TRADE, .body = &trade});
+    house_turn(h);
+    house_turn(h); /* the first price had set-up records to itself */
+    assert_int_equal(health(h, id), FEED_LIVE);
+    assert_int_equal(view_ahead(engine_market(h->e->loop.engine, id), 8), 5);
+    assert_true(h->e->loop.priced[id]);
+    msg_t                msg      = published(h, RECORD_ID_BOOKS, id - 1, MSG_BOOK_UPDATE, bytes, sizeof bytes);
+    const book_update_t *book     = msg.body;
+    const level_t        levels[] = {{10000, 11}, {10010, 1}};
+    assert_int_equal(book->bid_count, 1);
+    assert_int_equal(book->ask_count, 1);
+    assert_memory_equal(msg.tail, levels, sizeof levels);
+    msg                     = published(h, RECORD_ID_STATISTICS, id - 1, MSG_STATISTICS, bytes, sizeof bytes);
+    const statistics_t *day = msg.body;
+    assert_int_equal(day->instrument_id, id);
+    assert_int_equal(day->trades, 1);
+    assert_int_equal(day->volume, 4);
+    assert_int_equal(day->vwap_px, 10010);
+    assert_int_equal(day->day_utc_ns, role_utc_ns() / NS_PER_DAY * NS_PER_DAY);
+    house_journal(h);
+    uint64_t sequence;
+    assert_int_equal(house_reference(h, &sequence), engine_state_hash(h->e->loop.engine));
+    house_close(h);
+}
+
+/* Published books: each message is in the record, whether it changed a level that the record shows, one below it, or
+ * came in parts of which only the first did. */
+static void test_engine_publishes_a_book_again(void **state)
+{
+    (void)state;
+    _Alignas(8) uint8_t    bytes[MESSAGE_BYTES_MAX];
+    house_t               *h    = trading(20);
+    const instrument_def_t def  = {.venue_id   = 1,
+                                   .kind       = INSTRUMENT_SPOT,
+                                   .px_exp     = 2,
+                                   .qty_exp    = 3,
+                                   .money_exp  = 8,
+                                   .mult       = 1,
+                                   .lot        = 1,
+                                   .min_qty    = 1,
+                                   .settle_ccy = ccy_pack("USDT")};
+    const tick_band_t      band = {.tick = 1};
+    house_exec(h, &(msg_t){.type = MSG_INSTRUMENT_DEF, .body = &def, .tail = &band, .tail_count = 1, .text = "AGAIN"});
+    house_turn(h);
+    const uint32_t id = engine_instrument_find(h->e->loop.engine, 1, "AGAIN");
+    level_t        snapshot[60];
+    for (int64_t i = 0; i < 30; i++) { /* 30 a side; the record shows 20 */
+        snapshot[i]      = (level_t){10000 - i, 5};
+        snapshot[30 + i] = (level_t){10001 + i, 6};
+    }
+    const struct {
+        uint32_t flags;
+        uint16_t bids, asks;
+        level_t  level;
+    } steps[] = {
+        {7, 30, 30, {0, 0}},   {6, 1, 0, {9980, 9}}, /* the 21st bid: not shown */
+        {6, 1, 0, {9981, 9}},                        /* the 20th */
+        {6, 0, 1, {10021, 0}},                       /* the 21st ask */
+        {6, 0, 1, {10005, 0}},                       /* the 5th goes */
+        {2, 1, 0, {9990, 77}}, {4, 1, 0, {9975, 8}}, /* in parts */
+        {6, 1, 0, {9000, 1}},
+    };
+    for (uint64_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        const book_update_t update = {.instrument_id = id,
+                                      .flags         = steps[i].flags,
+                                      .rpt_seq       = i + 1,
+                                      .venue_seq     = 100 + i,
+                                      .ts_recv_ns    = role_utc_ns(),
+                                      .bid_count     = steps[i].bids,
+                                      .ask_count     = steps[i].asks};
+        house_md(h, &(msg_t){.type       = MSG_BOOK_UPDATE,
+                             .body       = &update,
+                             .tail       = i == 0 ? snapshot : &steps[i].level,
+                             .tail_count = (uint32_t)steps[i].bids + steps[i].asks});
+        house_turn(h);
+        assert_int_equal(health(h, id), FEED_LIVE);
+        if ((steps[i].flags & BOOK_FLAG_LAST) == 0) {
+            continue;
+        }
+        const msg_t          msg  = published(h, RECORD_ID_BOOKS, id - 1, MSG_BOOK_UPDATE, bytes, sizeof bytes);
+        const book_update_t *body = msg.body;
+        level_t              bids[20], asks[20];
+        uint32_t             bid_count, ask_count;
+        book_top(engine_book(h->e->loop.engine, id), 20, bids, &bid_count, asks, &ask_count);
+        assert_int_equal(body->venue_seq, 100 + i);
+        assert_int_equal(body->ts_recv_ns, update.ts_recv_ns);
+        assert_int_equal(body->rpt_seq, engine_seq(h->e->loop.engine));
+        assert_int_equal(body->bid_count, 20);
+        assert_int_equal(body->ask_count, 20);
+        assert_int_equal(msg.tail_count, 40);
+        assert_memory_equal(msg.tail, bids, sizeof bids);
+        assert_memory_equal((const level_t *)msg.tail + 20, asks, sizeof asks);
+    }
+    house_close(h);
+}
+
 static void test_engine_drops_what_an_adapter_may_not_say(void **state)
 {
     (void)state;
@@ -553,6 +698,8 @@ int main(void)
         cmocka_unit_test(test_verify_names_the_first_difference_of_an_edited_journal),
         cmocka_unit_test(test_engine_allocates_nothing_in_a_turn),
         cmocka_unit_test(test_engine_breaks_books_when_it_was_lapped_and_they_heal),
+        cmocka_unit_test(test_engine_takes_single_orders_and_publishes_the_day),
+        cmocka_unit_test(test_engine_publishes_a_book_again),
         cmocka_unit_test(test_engine_drops_what_an_adapter_may_not_say),
         cmocka_unit_test(test_engine_denies_suspends_and_halts_as_jrn_fills),
         cmocka_unit_test(test_engine_denies_while_the_journal_role_is_dead_or_failed),

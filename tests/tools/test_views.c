@@ -189,6 +189,32 @@ static void fill_engine(void)
     fill_order(0, 1, ORD_STATUS_PARTIALLY_FILLED, 1);
     fill_order(1, 2, ORD_STATUS_FILLED, 1);
     fill_order(2, 3, ORD_STATUS_UNKNOWN, 2);
+    const statistics_t day  = {.instrument_id  = 1,
+                               .day_utc_ns     = INT64_C(1767225600000000000), /* 2026-01-01 */
+                               .open_px        = 6160000,
+                               .high_px        = 6170000,
+                               .low_px         = 6150001,
+                               .last_px        = 6160200,
+                               .last_qty       = 3,
+                               .prev_close_px  = 6155555,
+                               .prev_close_qty = 1,
+                               .volume         = INT64_C(2000001),
+                               .turnover_hi    = 1,
+                               .turnover_lo    = 7,
+                               .vwap_px        = 6160123,
+                               .trades         = 12},
+                       over = {.instrument_id = 2,
+                               .flags         = STATISTICS_OVERFLOW,
+                               .day_utc_ns    = INT64_C(1767225600000000000),
+                               .open_px       = 5,
+                               .high_px       = 5,
+                               .low_px        = 5,
+                               .volume        = 9,
+                               .turnover_lo   = 45,
+                               .vwap_px       = 5,
+                               .trades        = 2};
+    put(RECORD_ID_STATISTICS, 0, MSG_STATISTICS, &day, NULL, 0, NULL);
+    put(RECORD_ID_STATISTICS, 1, MSG_STATISTICS, &over, NULL, 0, NULL);
     const position_t position = {.account_id    = 1,
                                  .instrument_id = 1,
                                  .qty           = -250,
@@ -499,13 +525,30 @@ static void test_books_are_exact(void **state)
     assert_string_equal(text_at(b, "health"), "LIVE");
     assert_int_equal(json_array_size(json_object_get(b, "asks")), 2);
     assert_string_equal(text_at(json_array_get(json_object_get(b, "bids"), 1), "px"), "61601.99");
+    assert_string_equal(text_at(b, "day"), "2026-01-01");
+    assert_string_equal(text_at(b, "open_px"), "61600.00");
+    assert_string_equal(text_at(b, "high_px"), "61700.00");
+    assert_string_equal(text_at(b, "low_px"), "61500.01");
+    assert_string_equal(text_at(b, "vwap_px"), "61601.23");
+    assert_string_equal(text_at(b, "prev_close_px"), "61555.55");
+    assert_string_equal(text_at(b, "volume"), "2000.001");
+    assert_string_equal(text_at(b, "turnover"), "184467440737095.51623"); /* 2^64 + 7 */
+    assert_int_equal(json_integer_value(json_object_get(b, "trades")), 12);
     const json_t *none = json_array_get(json_object_get(o, "books"), 1);
     assert_string_equal(text_at(none, "health"), "BROKEN");
     assert_true(json_is_null(json_object_get(none, "bid_px")));
+    assert_string_equal(text_at(none, "open_px"), "0.05");
+    assert_true(json_is_null(json_object_get(none, "volume"))); /* its sums ended */
+    assert_true(json_is_null(json_object_get(none, "turnover")));
+    assert_true(json_is_null(json_object_get(none, "vwap_px")));
+    assert_true(json_is_null(json_object_get(none, "prev_close_px")));
+    assert_int_equal(json_integer_value(json_object_get(none, "trades")), 2);
     json_decref(o);
     assert_int_equal(run(command_books, "--csv", NULL), EXIT_OK);
     assert_non_null(strstr(out, "symbol,health,reason,bid_qty,bid_px"));
     assert_non_null(strstr(out, "BTCUSDT,LIVE,NONE,0.100,61602.01,61602.03,0.005,0.02"));
+    assert_non_null(
+        strstr(out, ",2026-01-01,61600.00,61700.00,61500.01,61601.23,2000.001,184467440737095.51623,12,61555.55"));
     assert_int_equal(run(command_books, "ethusdt", "--json", NULL), EXIT_OK);
     o = parsed();
     assert_int_equal(json_array_size(json_object_get(o, "books")), 1);

@@ -286,6 +286,25 @@ static void test_candles_upbit_by_hand(void **state)
     bad(candles_upbit, "[\n" CANDLE, ERR_PARSE, "line 2", "");
 }
 
+static void test_candles_told_apart(void **state)
+{
+    (void)state;
+    candles_t c = into(bars, 2, 3);
+    good(read_text(candles_read, " \r\n\t[" CANDLE "]", &c));
+    assert_string_equal(c.market, "KRW-X");
+    good(read_text(candles_read,
+                   "\xef\xbb\xbf"
+                   "2016-02-29,1,1,1,1,1\n",
+                   &c));
+    assert_true(c.count == 1 && c.market[0] == 0);
+    good(read_text(candles_read, "date,open,high,low,close,volume\n20160229,1,1,1,1,1\n", &c));
+    assert_true(c.count == 1 && c.market[0] == 0);
+    bad(candles_read, CANDLE, ERR_PARSE, "line 1", "array");
+    bad(candles_read, " \n", ERR_PARSE, "line 1", "open");
+    bad(candles_read, "", ERR_PARSE, "", "no row");
+    assert_int_equal(candles_read("/nowhere/at/all", &c), ERR_IO);
+}
+
 static void test_candles_refuse_files(void **state)
 {
     (void)state;
@@ -377,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_candles_krx_split),
         cmocka_unit_test(test_candles_krx_by_hand),
         cmocka_unit_test(test_candles_upbit_by_hand),
+        cmocka_unit_test(test_candles_told_apart),
         cmocka_unit_test(test_candles_refuse_files),
         cmocka_unit_test(test_candles_gzip_cut_at_every_byte),
         cmocka_unit_test(test_candles_gzip_that_grows),

@@ -598,7 +598,7 @@ static int64_t total(const mbo_t *mbo, side_t side, uint32_t *orders)
     mbo_level_t level;
     int64_t     sum = 0;
     *orders         = 0;
-    for (uint32_t n = 0; mbo_level(mbo, side, n, &level); n++) {
+    for (bool more = mbo_level(mbo, side, 0, &level); more; more = mbo_worse(mbo, side, &level)) {
         sum += level.qty;
         *orders += level.count;
     }

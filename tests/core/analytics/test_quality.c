@@ -3,6 +3,8 @@
  *  1. a clean series has no finding; each rule by hand: at its limit, one step beyond it, with value and limit
  *  2. random series with planted faults against a slow model that asks each rule of each bar by itself
  *  3. bars without a price, the first bar, extreme prices; room for fewer findings; limits that are refused
+ *  4. trades: each rule at its limit and beyond, counted by rule; random tapes against the rules asked anew of all that
+ *     came before
  *
  * Random series print their seed; HWAL_SEED sets it. */
 #include <setjmp.h>
@@ -249,6 +251,69 @@ static void test_quality_is_that_of_the_model(void **state)
     assert_true(total > 300);
 }
 
+/* ---- trades ------------------------------------------------------------------------------------------------------ */
+#define BIT(rule) (1u << QUALITY_##rule)
+
+static uint32_t trade(quality_tape_t *tape, int64_t ts_ns, int64_t px, int64_t qty)
+{
+    return quality_trade(tape, &QUALITY_LIMITS_USUAL, ts_ns, px, qty);
+}
+
+static void test_quality_trades_by_hand(void **state)
+{
+    (void)state;
+    quality_tape_t t = {0};
+    assert_int_equal(trade(&t, 0, 100, 1), BIT(TS));
+    assert_int_equal(trade(&t, 1000, 100, 1), 0); /* a time that is none is not compared with */
+    assert_int_equal(trade(&t, 1000, 149, 1), 0); /* the same instant is usual */
+    assert_int_equal(trade(&t, 999, 149, 1), BIT(ORDER));
+    assert_int_equal(trade(&t, 999 + 5 * MINUTE, 149, 1), 0);
+    assert_int_equal(trade(&t, 1000 + 10 * MINUTE, 149, 1), BIT(GAP));
+    assert_int_equal(trade(&t, 1001 + 10 * MINUTE, 0, 1), BIT(PX) | BIT(CHANGE));
+    assert_int_equal(trade(&t, 1002 + 10 * MINUTE, 223, 0), BIT(QTY)); /* against 149, the last price above 0 */
+    assert_int_equal(trade(&t, 1003 + 10 * MINUTE, 335, 1), BIT(CHANGE));
+    assert_int_equal(trade(&t, 1003 + 10 * MINUTE, 168, 1), 0); /* 49.9 % less */
+    assert_int_equal(trade(&t, 1003 + 10 * MINUTE, 84, 1), BIT(CHANGE));
+    assert_int_equal(trade(&t, INT64_MAX, INT64_MAX, INT64_MAX), BIT(GAP) | BIT(CHANGE));
+    assert_int_equal(trade(&t, INT64_MIN, INT64_MIN, INT64_MIN), BIT(TS) | BIT(PX) | BIT(QTY) | BIT(CHANGE));
+    static const uint64_t want[QUALITY_RULES] = {0, 2, 1, 2, 2, 0, 0, 2, 5, 0};
+    assert_memory_equal(t.findings, want, sizeof(want));
+    assert_true(t.trades == 13 && t.bad == 9);
+}
+
+static void test_quality_trades_are_those_of_the_model(void **state)
+{
+    (void)state;
+    enum { TRADES = 60 };
+    uint64_t x = seeded_seed("trades"), total = 0;
+    for (uint64_t round = 0; round < seeded_rounds(300, 20000); round++) {
+        quality_tape_t t = {0};
+        int64_t        ts[TRADES], px[TRADES];
+        for (int i = 0; i < TRADES; i++) {
+            const bool odd    = seeded_next(&x) % 5 == 0;
+            ts[i]             = (i + 1) * MINUTE + (odd ? ((int64_t)(seeded_next(&x) % 21) - 10) * MINUTE : 0);
+            px[i]             = odd ? (int64_t)(seeded_next(&x) % 400) - 50 : 100 + (int64_t)(seeded_next(&x) % 5);
+            const int64_t qty = (int64_t)(seeded_next(&x) % 20) - (odd ? 5 : -1);
+            int64_t       ts_before = 0, px_before = 0;
+            for (int k = 0; k < i; k++) {
+                ts_before = ts[k] > 0 ? ts[k] : ts_before;
+                px_before = px[k] > 0 ? px[k] : px_before;
+            }
+            uint32_t want = 0;
+            want |= ts[i] <= 0 ? BIT(TS) : 0;
+            want |= ts[i] > 0 && ts_before && ts[i] < ts_before ? BIT(ORDER) : 0;
+            want |= ts[i] > 0 && ts_before && ts[i] > ts_before + 5 * MINUTE ? BIT(GAP) : 0;
+            want |= px[i] <= 0 ? BIT(PX) : 0;
+            want |= qty <= 0 ? BIT(QTY) : 0;
+            want |= px_before && (2 * px[i] >= 3 * px_before || 2 * px[i] <= px_before) ? BIT(CHANGE) : 0;
+            assert_int_equal(trade(&t, ts[i], px[i], qty), want);
+            total += want != 0;
+        }
+        assert_int_equal(t.trades, TRADES);
+    }
+    assert_true(total > 300);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +322,8 @@ int main(void)
         cmocka_unit_test(test_quality_bars_without_price),
         cmocka_unit_test(test_quality_room_and_limits),
         cmocka_unit_test(test_quality_is_that_of_the_model),
+        cmocka_unit_test(test_quality_trades_by_hand),
+        cmocka_unit_test(test_quality_trades_are_those_of_the_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,12 @@
  *  6. far levels full is LIMIT, and the book is whole again after a snapshot
  *  7. hash: equal for equal contents by whatever path and window, different after any single change
  *  8. the block's bytes are a snapshot: a copy continues as the original does
+ *  9. messages of one level to a LIVE book, where the short way is taken: every price around a book, at the lowest price
+ *     and at both ends of the numbers, is accepted exactly when it is valid
+ * 10. the best that is shown after a fault, an age or the feed's word is that of the last complete message, also when
+ *     the message before took the short way
+ * 11. a message that book_within says is beyond the best n changes none of them
+ * 12. the hash of one history is the number that it has always been: journals hold it
  *
  * Random histories print their seed; HWAL_SEED sets it. */
 #include <setjmp.h>
@@ -809,6 +815,191 @@ static void test_book_block_is_a_snapshot(void **state)
     free(a);
 }
 
+/* ---- the short way ----------------------------------------------------------------------------------------------- */
+
+/* One level to a LIVE book: accepted when valid, else the book is made anew by the same snapshot. */
+static void send_one(book_t *book, uint64_t *rpt_seq, unsigned s, level_t level, bool valid, const level_t *levels,
+                     const uint16_t counts[2])
+{
+    const err_t err = part(book, WHOLE, ++*rpt_seq, &level, s == 0, s == 1);
+    if ((err == ERR_OK) != valid) {
+        fail_msg("side %u px %lld qty %lld: %s", s, (long long)level.px, (long long)level.qty, err_str(err));
+    }
+    if (valid) {
+        assert_int_equal(book_qty_at(book, s == 0 ? SIDE_BUY : SIDE_SELL, level.px), level.qty);
+    } else {
+        assert_int_equal(book_health(book), FEED_BROKEN);
+        assert_int_equal(part(book, SNAP_WHOLE, ++*rpt_seq, levels, counts[0], counts[1]), ERR_OK);
+    }
+}
+
+/* 20 levels a side, every second one, around mid (a multiple of tick); then every price from the best of a side down. */
+static void sweep_px(uint32_t window, int64_t tick, bool below_zero, int64_t mid)
+{
+    const tick_band_t  band = {0, tick};
+    const instrument_t ins  = instrument(&band, 1, below_zero);
+    book_t            *book = make((book_cfg_t){.window_ticks = window, .far_slots = 4096}, &ins);
+    level_t            levels[40];
+    uint16_t           counts[2] = {0};
+    uint64_t           rpt_seq   = 0;
+    for (unsigned s = 0; s < 2; s++) {
+        for (int64_t i = 0; i < 20; i++) {
+            int64_t px;
+            if (__builtin_add_overflow(mid, (s == 0 ? -1 : 1) * (1 + 2 * i) * tick, &px) || (px <= 0 && !below_zero)) {
+                break;
+            }
+            levels[counts[0] + counts[1]] = (level_t){px, 5};
+            counts[s]++;
+        }
+    }
+    /* it was elsewhere before, so that its windows come to where they are by themselves */
+    assert_int_equal(part(book, SNAP_WHOLE, ++rpt_seq, (level_t[]){{tick * 1000000, 1}}, 1, 0), ERR_OK);
+    assert_int_equal(part(book, SNAP_WHOLE, ++rpt_seq, levels, counts[0], counts[1]), ERR_OK);
+    for (unsigned s = 0; s < 2; s++) {
+        for (int64_t away = 2; counts[s] > 0 && away <= 100 * tick; away += tick > 50 ? tick / 2 : 1) {
+            const int64_t step = (s == 0 ? -1 : 1) * (tick + away);
+            int64_t       px;
+            if (__builtin_add_overflow(mid, step, &px)) {
+                break;
+            }
+            const bool valid = px % tick == 0 && (px > 0 || below_zero);
+            for (int64_t qty = 9; qty >= 0; qty -= 3) { /* comes, changes, goes, goes again */
+                send_one(book, &rpt_seq, s, (level_t){px, qty}, valid, levels, counts);
+            }
+            send_one(book, &rpt_seq, s, (level_t){px, -1}, false, levels, counts);
+        }
+        static const int64_t ends[] = {INT64_MIN, INT64_MIN + 1, -1, 0, 1, INT64_MAX - 1, INT64_MAX};
+        for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+            if (s == 0 ? ends[i] <= mid : ends[i] >= mid) {
+                const bool valid = ends[i] % tick == 0 && (ends[i] > 0 || below_zero);
+                send_one(book, &rpt_seq, s, (level_t){ends[i], 3}, valid, levels, counts);
+                send_one(book, &rpt_seq, s, (level_t){ends[i], 0}, valid, levels, counts);
+            }
+        }
+    }
+    free(book);
+}
+
+static void test_book_every_px_of_a_live_book(void **state)
+{
+    (void)state;
+    static const int64_t ticks[] = {1, 2, 3, 5, 6, 8, 12, 100, 1000000007};
+    for (size_t i = 0; i < sizeof ticks / sizeof ticks[0]; i++) {
+        const int64_t tick = ticks[i];
+        for (uint32_t window = 64; window <= 8192; window *= 128) {
+            sweep_px(window, tick, false, tick * 3);
+            sweep_px(window, tick, false, tick * 50);
+            sweep_px(window, tick, false, tick * 100000);
+            sweep_px(window, tick, false, INT64_MAX / tick * tick);
+            sweep_px(window, tick, false, INT64_MAX / tick * tick - 60 * tick);
+            sweep_px(window, tick, true, 0);
+            sweep_px(window, tick, true, tick * -777);
+            sweep_px(window, tick, true, INT64_MIN / tick * tick);
+            sweep_px(window, tick, true, INT64_MIN / tick * tick + 60 * tick);
+            sweep_px(window, tick, true, INT64_MAX / tick * tick - 60 * tick);
+        }
+    }
+}
+
+static void test_book_best_is_kept(void **state)
+{
+    (void)state;
+    const feed_state_t says[] = {{.health = FEED_STALE},
+                                 {.health = FEED_BROKEN, .reason = FEED_REASON_GAP},
+                                 {.health = FEED_RECOVERING, .reason = FEED_REASON_GAP},
+                                 {.health = 9}};
+    const struct {
+        level_t level[2];
+        err_t   err;
+    } faults[] = {{{{100, 50}, {97, 1}}, ERR_SCALE}, {{{100, 0}, {95, -1}}, ERR_RANGE}, {{{95, 0}, {0, 1}}, ERR_RANGE}};
+    for (size_t i = 0; i < 4 + 3 + 3; i++) {
+        book_t *book = make_plain(5); /* the best of a side is not the first: two in one word of the bitmap */
+        assert_int_equal(part(book, SNAP_WHOLE, 1, (level_t[]){{95, 2}, {100, 1}, {110, 4}, {105, 3}}, 2, 2), ERR_OK);
+        assert_int_equal(part(book, WHOLE, 2, (level_t[]){{100, 8}}, 1, 0), ERR_OK);
+        assert_best(book, 100, 8, 105, 3);
+        assert_int_equal(part(book, WHOLE, 3, (level_t[]){{105, 9}}, 0, 1), ERR_OK);
+        assert_best(book, 100, 8, 105, 9);
+        if (i < 4) {
+            (void)book_feed(book, &says[i], 40);
+        } else if (i < 7) {
+            assert_int_equal(part(book, WHOLE, 4, faults[i - 4].level, 2, 0), faults[i - 4].err);
+        } else if (i == 7) {
+            assert_true(book_age(book, 1000000, 1));
+        } else if (i == 8) {
+            assert_int_equal(part(book, BOOK_FLAG_FIRST, 4, (level_t[]){{100, 70}, {105, 71}}, 1, 1), ERR_OK);
+        } else {
+            assert_int_equal(part(book, WHOLE, 4, (level_t[]){{107, 1}}, 1, 0), ERR_SCALE);
+        }
+        assert_best(book, 100, 8, 105, 9);
+        free(book);
+    }
+}
+
+static void test_book_within(void **state)
+{
+    (void)state;
+    seed_set();
+    unsigned beyond = 0;
+    for (unsigned round = 0; round < 20; round++) {
+        book_t  *book    = make_plain(5);
+        uint64_t rpt_seq = 1;
+        assert_int_equal(part(book, SNAP_WHOLE, 1, (level_t[]){{5000, 1}, {5005, 1}}, 1, 1), ERR_OK);
+        for (unsigned i = 0; i < 400; i++) {
+            const uint32_t n = 1 + (uint32_t)rnd() % 20;
+            level_t        before[2][20], after[2][20], levels[8];
+            uint32_t       had[2], have[2];
+            uint16_t       counts[2] = {(uint16_t)(rnd() % 4), (uint16_t)(rnd() % 4)};
+            for (uint32_t k = 0; k < (uint32_t)counts[0] + counts[1]; k++) {
+                const int64_t away = 5 * rnd_in(0, rnd() % 4 == 0 ? 10 : 60);
+                levels[k] = (level_t){k < counts[0] ? 5000 - away : 5005 + away, rnd() % 3 == 0 ? 0 : rnd_in(1, 9)};
+            }
+            book_top(book, n, before[0], &had[0], before[1], &had[1]);
+            const book_update_t upd    = {.bid_count = counts[0], .ask_count = counts[1]};
+            const bool          within = book_within(&upd, levels, had[0] < n ? INT64_MIN : before[0][n - 1].px,
+                                            had[1] < n ? INT64_MAX : before[1][n - 1].px);
+            assert_int_equal(part(book, WHOLE, ++rpt_seq, levels, counts[0], counts[1]), ERR_OK);
+            book_top(book, n, after[0], &have[0], after[1], &have[1]);
+            if (!within) {
+                beyond++;
+                assert_memory_equal(had, have, sizeof had);
+                for (unsigned s = 0; s < 2; s++) {
+                    assert_memory_equal(before[s], after[s], n * sizeof(level_t));
+                }
+            }
+        }
+        free(book);
+    }
+    assert_in_range(beyond, 500, 7500);
+    /* the last level shown is within, the next tick is not; a side with fewer than could be shown has room */
+    const book_update_t bid = {.bid_count = 1}, ask = {.ask_count = 1};
+    assert_true(book_within(&bid, &(level_t){95, 1}, 95, 110));
+    assert_false(book_within(&bid, &(level_t){90, 1}, 95, 110));
+    assert_true(book_within(&bid, &(level_t){90, 1}, INT64_MIN, 110));
+    assert_true(book_within(&ask, &(level_t){110, 1}, 95, 110));
+    assert_false(book_within(&ask, &(level_t){115, 1}, 95, 110));
+    assert_true(book_within(&ask, &(level_t){115, 1}, 95, INT64_MAX));
+}
+
+static void test_book_hash_is_what_it_was(void **state)
+{
+    (void)state;
+    book_t *book = make_plain(5);
+    level_t levels[40];
+    for (int64_t i = 0; i < 20; i++) {
+        levels[i]      = (level_t){100000 - 5 * i * i * i, 10 + i}; /* the last ones are far */
+        levels[20 + i] = (level_t){100005 + 5 * i * i * i * i, 20 + i};
+    }
+    assert_int_equal(part(book, SNAP_WHOLE, 1, levels, 20, 20), ERR_OK);
+    assert_int_equal(book_hash(0, book), 0xac5d652c2e4c59d4u);
+    assert_int_equal(part(book, WHOLE, 2, (level_t[]){{100000, 77}}, 1, 0), ERR_OK);
+    assert_int_equal(part(book, WHOLE, 3, (level_t[]){{100005, 0}}, 0, 1), ERR_OK);
+    assert_int_equal(part(book, BOOK_FLAG_FIRST, 4, (level_t[]){{99995, 0}}, 1, 0), ERR_OK);
+    assert_int_equal(book_hash(7, book), 0xc67782e61b5526d5u);
+    assert_true(book_age(book, 1000, 1));
+    assert_int_equal(book_hash(7, book), 0x7c15932d8013a99bu);
+    free(book);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -824,6 +1015,10 @@ int main(void)
         cmocka_unit_test(test_book_top_and_depth),
         cmocka_unit_test(test_book_hash_is_of_contents),
         cmocka_unit_test(test_book_block_is_a_snapshot),
+        cmocka_unit_test(test_book_every_px_of_a_live_book),
+        cmocka_unit_test(test_book_best_is_kept),
+        cmocka_unit_test(test_book_within),
+        cmocka_unit_test(test_book_hash_is_what_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

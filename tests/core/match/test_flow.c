@@ -134,7 +134,7 @@ static run_t *run_new(uint64_t seed, uint32_t instruments)
 {
     run_t *run = calloc(1, sizeof *run);
     run->cfg   = cfg_make(seed, instruments);
-    run->flow  = flow_new(malloc(flow_footprint(&run->cfg)), &run->cfg);
+    run->flow  = flow_new(aligned_alloc(flow_align(), (flow_footprint(&run->cfg) + 4095) / 4096 * 4096), &run->cfg);
     run->out   = (exec_out_t){.reports = run->reports, .cap = OUT_CAP};
     for (uint32_t i = 0; i < instruments; i++) {
         const book_cfg_t cfg = {0};
@@ -184,7 +184,9 @@ static void run_fetch(run_t *run)
         const level_t best[2] = {model_best(m, 0), model_best(m, 1)};
         assert_memory_equal(best, m->told, sizeof best);
         assert_int_equal(book_health(run->books[m - run->models]), FEED_LIVE);
-        assert_memory_equal(run->books[m - run->models]->best, best, sizeof best);
+        level_t held[2];
+        book_best(run->books[m - run->models], &held[0].px, &held[0].qty, &held[1].px, &held[1].qty);
+        assert_memory_equal(held, best, sizeof best);
     }
     run->hash = hash_bytes(run->hash, run->reports, run->out.count * sizeof run->reports[0]);
 }
@@ -288,7 +290,7 @@ static void test_flow_bytes_are_a_snapshot(void **state)
         run_step(run);
     }
     const size_t bytes = flow_footprint(&run->cfg);
-    flow_t      *copy  = malloc(bytes);
+    flow_t      *copy  = aligned_alloc(flow_align(), (bytes + 4095) / 4096 * 4096);
     memcpy(copy, run->flow, bytes);
     exec_report_t reports[FLOW_REPORTS_MAX];
     for (unsigned i = 0; i < 1000; i++) {

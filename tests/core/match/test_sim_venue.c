@@ -50,18 +50,23 @@ static void ins_make(instrument_t *ins, uint32_t id, instrument_kind_t kind)
     assert_int_equal(instrument_init(ins, &def, "TEST", &band, 1), ERR_OK);
 }
 
-static void world_open(world_t *w, fee_cfg_t fee)
+static void world_open_cfg(world_t *w, const sim_venue_cfg_t *cfg, fee_cfg_t fee)
 {
     instrument_t ins;
     *w             = (world_t){.out = {.reports = w->reports, .cap = 4 * CAP}, .ts_ns = 1000};
-    const size_t n = (sim_venue_footprint(&cfg_plain) + 4095) / 4096 * 4096;
-    w->venue       = sim_venue_new(aligned_alloc(4096, n), &cfg_plain);
+    const size_t n = (sim_venue_footprint(cfg) + 4095) / 4096 * 4096;
+    w->venue       = sim_venue_new(aligned_alloc(4096, n), cfg);
     assert_non_null(w->venue);
     ins_make(&ins, 1, INSTRUMENT_LINEAR);
     assert_int_equal(sim_venue_instrument(w->venue, &ins, &fee), ERR_OK);
     assert_int_equal(sim_venue_instrument(w->venue, &ins, &fee), ERR_EXISTS);
     ins_make(&ins, 2, INSTRUMENT_INVERSE);
     assert_int_equal(sim_venue_instrument(w->venue, &ins, &fee), ERR_OK);
+}
+
+static void world_open(world_t *w, fee_cfg_t fee)
+{
+    world_open_cfg(w, &cfg_plain, fee);
 }
 
 static void world_close(world_t *w)
@@ -537,6 +542,15 @@ CASE(test_full_output_changes_nothing)
 
 /* ---- fees ------------------------------------------------------------------------------------------------------- */
 
+/* The fee of one fill at a rate. */
+static int64_t fee_at(const instrument_t *ins, int64_t rate_e8, int64_t px, int64_t qty)
+{
+    fee_t       fee;
+    fee_order_t of_order = {0};
+    fee_begin(&fee, &(fee_cfg_t){.taker_rate_e8 = rate_e8});
+    return fee_charge(&fee, &of_order, ins, LIQUIDITY_TAKER, px, qty, 0);
+}
+
 CASE(test_fees_are_rounded_against_us)
 {
     /* 10.10 x 0.010 = 0.101; 5 bp of it = 0.0000505: one cent; a rebate of 1 bp: nothing */
@@ -549,21 +563,21 @@ CASE(test_fees_are_rounded_against_us)
     ins_make(&linear, 1, INSTRUMENT_LINEAR);
     ins_make(&inverse, 2, INSTRUMENT_INVERSE);
     /* 100.00 x 20.000 = 2000.00: 5 bp = 1.00 exactly, -1 bp = -0.20 exactly; one quantity more: up, and not down */
-    assert_int_equal(own_fee(&linear, 50000, 10000, 20000), 100);
-    assert_int_equal(own_fee(&linear, 50000, 10000, 20001), 101);
-    assert_int_equal(own_fee(&linear, -10000, 10000, 20000), -20);
-    assert_int_equal(own_fee(&linear, -10000, 10000, 20001), -20);
-    assert_int_equal(own_fee(&linear, -10000, 10000, 19999), -19);
-    assert_int_equal(own_fee(&linear, 0, 10000, 20001), 0);
+    assert_int_equal(fee_at(&linear, 50000, 10000, 20000), 100);
+    assert_int_equal(fee_at(&linear, 50000, 10000, 20001), 101);
+    assert_int_equal(fee_at(&linear, -10000, 10000, 20000), -20);
+    assert_int_equal(fee_at(&linear, -10000, 10000, 20001), -20);
+    assert_int_equal(fee_at(&linear, -10000, 10000, 19999), -19);
+    assert_int_equal(fee_at(&linear, 0, 10000, 20001), 0);
     /* 3 contracts of 100 at 70.00: 300 / 70 = 4.285714285.. coin: 5 bp = 0.00214285714.. -> 214286; -1 bp -> 42857 */
-    assert_int_equal(own_fee(&inverse, 50000, 7000, 3), 214286);
-    assert_int_equal(own_fee(&inverse, -10000, 7000, 3), -42857);
+    assert_int_equal(fee_at(&inverse, 50000, 7000, 3), 214286);
+    assert_int_equal(fee_at(&inverse, -10000, 7000, 3), -42857);
     /* Values just off a whole fee, by less than the last digit of nano money, at 10 %. */
-    assert_int_equal(own_fee(&inverse, FEE_RATE_MAX, 10000000019, 8894736859), 88947368421LL + 1);
-    assert_int_equal(own_fee(&inverse, -FEE_RATE_MAX, 10000000019, 1105263160), -11052631578LL);
-    assert_int_equal(own_fee(&linear, 50000, INT64_MAX, INT64_MAX), INT64_MAX);
-    assert_int_equal(own_fee(&linear, -50000, INT64_MAX, INT64_MAX), 0);
-    assert_int_equal(own_fee_check(&(fee_cfg_t){.maker_rate_e8 = -FEE_RATE_MAX - 1}), ERR_ARG);
+    assert_int_equal(fee_at(&inverse, FEE_RATE_MAX, 10000000019, 8894736859), 88947368421LL + 1);
+    assert_int_equal(fee_at(&inverse, -FEE_RATE_MAX, 10000000019, 1105263160), -11052631578LL);
+    assert_int_equal(fee_at(&linear, 50000, INT64_MAX, INT64_MAX), INT64_MAX);
+    assert_int_equal(fee_at(&linear, -50000, INT64_MAX, INT64_MAX), 0);
+    assert_int_equal(fee_check(&(fee_cfg_t){.maker_rate_e8 = -FEE_RATE_MAX - 1}), ERR_ARG);
 }
 
 /* ---- random ----------------------------------------------------------------------------------------------------- */
@@ -629,15 +643,16 @@ static void oracle_check(oracle_t *o, const world_t *w)
     }
 }
 
-static void test_random_market(void **state)
+static void random_market(const sim_venue_cfg_t *cfg)
 {
-    (void)state;
     const char    *text = getenv("HWAL_SEED");
     uint64_t       rng  = text != NULL ? strtoull(text, NULL, 0) : 0x51d7e11eULL;
     static world_t w;
     oracle_t      *o = calloc(1, sizeof *o);
-    printf("seed %#llx (HWAL_SEED)\n", (unsigned long long)rng);
-    world_open(&w, (fee_cfg_t){.maker_rate_e8 = -10000, .taker_rate_e8 = 50000});
+    char           model[QUEUE_TEXT_MAX];
+    printf("seed %#llx (HWAL_SEED), %s%s\n", (unsigned long long)rng, queue_text(&cfg->queue, model),
+           cfg->trades_take == 1 ? ", trades take" : "");
+    world_open_cfg(&w, cfg, (fee_cfg_t){.maker_rate_e8 = -10000, .taker_rate_e8 = 50000});
     feed_flags(&w, WHOLE | BOOK_FLAG_SNAPSHOT, NULL, 0, 0);
     int64_t mid = TICKS / 2; /* strangers bid below this tick, and ask at it and above */
     while (w.ids < MINE - 2) {
@@ -694,6 +709,11 @@ static void test_random_market(void **state)
                 assert_int_equal(w.reports[i].side, side == SIDE_BUY ? SIDE_SELL : SIDE_BUY);
             }
             assert_true(filled <= qty);
+            if (cfg->trades_take == 1) { /* what it took is not there to be taken */
+                const side_t  met  = side == SIDE_BUY ? SIDE_SELL : SIDE_BUY;
+                const int64_t left = o->shown[met][tick] - o->taken[met][tick];
+                o->taken[met][tick] += qty < left ? qty : left;
+            }
             break;
         }
         case 8:
@@ -714,6 +734,19 @@ static void test_random_market(void **state)
     assert_true(o->takers > 1000 && o->makers > 1000);
     free(o);
     world_close(&w);
+}
+
+static void test_random_market(void **state)
+{
+    (void)state;
+    static const queue_cfg_t models[] = {
+        {QUEUE_RISK_AVERSE, 0}, {QUEUE_PROB_POWER, 3}, {QUEUE_PROB_LOG2, 0}, {QUEUE_OPTIMISTIC, 0}, {QUEUE_L3, 0}};
+    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+        sim_venue_cfg_t cfg = cfg_plain;
+        cfg.queue           = models[i];
+        cfg.trades_take     = i % 2;
+        random_market(&cfg);
+    }
 }
 
 CASE(test_bytes_are_a_snapshot)
