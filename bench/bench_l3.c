@@ -5,7 +5,9 @@
  *           within 1000), cancels (60 % of recent orders, 40 % of any; some in part) and crossing IOC orders, of which
  *           the feed shows the executions. PERFORMANCE.md, part 2, 1a and 1c. The mix that came out is printed.
  * Input     ITCH 5.0 messages with their length before each, as in a file, in memory; order numbers are any 64 bits.
- * Work      parse, fold into the book of the instrument, best bid and offer of it into a checksum: after each message.
+ * Work      parse, fold into the book of the instrument, best bid and offer of it into a checksum: after each message. The
+ *           id's line of the message behind is asked for first, as whoever has a packet or a file can; but for rows "single",
+ *           which see one message only.
  * Books     1 (9,800 live orders), 1,000 and 10,000 (60 live orders each, a window of 256 ticks) with the next message of
  *           a random one. Then memory decides, so the same is measured with batches of 16 messages, as a read from a
  *           socket brings them: heads, then slots, then orders and levels are asked for before the first is needed.
@@ -299,13 +301,12 @@ static inline uint64_t take(const books_t *b, const uint8_t *m, uint64_t sum)
 {
     mbo_t         *book = book_at(b, itch_u16(m + ITCH_LOCATE));
     const uint64_t id   = itch_u64(m + ITCH_ID);
-    switch (m[0]) {
-    case 'A':
+    if (m[0] == 'A') {
         mbo_add(book, id, m[ITCH_SIDE] == 'S' ? SIDE_SELL : SIDE_BUY, itch_u32(m + ITCH_PX),
                 itch_u32(m + ITCH_ADD_QTY));
-        break;
-    case 'D': mbo_remove(book, id); break;
-    default: mbo_reduce(book, id, itch_u32(m + ITCH_QTY)); break;
+    } else {
+        mbo_less(book, id, itch_u32(m + ITCH_QTY),
+                 m[0] == 'D'); /* which has no quantity: what lies behind it is read */
     }
     int64_t bid_px, bid_qty, ask_px, ask_qty;
     mbo_best(book, &bid_px, &bid_qty, &ask_px, &ask_qty);

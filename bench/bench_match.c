@@ -11,6 +11,7 @@
  * Books     each event to a random one of 1,000 or 10,000 smaller books: there the book is not in cache, and what is
  *           measured is memory. The footprint of one book is in the column bytes.
  *           Our books lie in huge pages where the system gives them, as segments do; peers where their allocator puts them.
+ *           In batches: events are asked for 16 at a time (clob_prefetch) before they are played.
  * Rounds    the same trace, each implementation in turn. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@
 #define ROUNDS 5u
 #define PEER_ROUNDS 3u
 #define OWNERS 1000u
+#define BATCH 16u
 #define RECENT 256u
 #define MIDDLE 1000000
 
@@ -123,6 +125,22 @@ static void ours_run(void *books, const orders_event_t *events, uint32_t n, orde
 {
     for (uint32_t i = 0; i < n; i++) {
         ours_event(books, &events[i], out);
+    }
+}
+
+/* As a feed or a gateway would that has a batch at hand: what its orders will touch is asked for before the first. */
+static void ours_run_batches(void *books, const orders_event_t *events, uint32_t n, orders_out_t *out)
+{
+    for (uint32_t i = 0; i < n; i += BATCH) {
+        const uint32_t end = n - i < BATCH ? n : i + BATCH;
+        for (unsigned round = 0; round < CLOB_PREFETCH_ROUNDS; round++) {
+            for (uint32_t k = i; k < end; k++) {
+                const orders_event_t *event = &events[k];
+                const side_t side = event->kind == ORDERS_CANCEL ? 0 : (event->sell != 0 ? SIDE_SELL : SIDE_BUY);
+                clob_prefetch(ours_book(books, event->book), event->id, side, event->px, round);
+            }
+        }
+        ours_run(books, &events[i], end - i, out);
     }
 }
 
@@ -437,6 +455,32 @@ static err_t run_ours(bench_t *bench, const scene_t *scene, const trace_t *trace
     return err;
 }
 
+/* The same by batches, where books are many. */
+static err_t run_batches(bench_t *bench, const scene_t *scene, const trace_t *trace, uint64_t sum)
+{
+    entry_t lane  = {0};
+    err_t   err   = ERR_OK;
+    ours_t  ours  = {0};
+    size_t  bytes = 0;
+    for (uint32_t round = 0; round < ROUNDS && err == ERR_OK; round++) {
+        err   = ours_open(&ours, scene);
+        bytes = ours.bytes;
+        if (err == ERR_OK) {
+            lane.sum = play(bench, trace, &ours, ours_run_batches, &lane.chunks);
+            ours_close(&ours);
+        }
+    }
+    if (err == ERR_OK) {
+        report(bench, scene, "ours, batches", &lane.chunks, ROUNDS * (trace->count - trace->first), lane.sum, bytes,
+               false);
+        err = lane.sum == sum ? ERR_OK
+                              : err_set(ERR_INTERNAL, "batches differ: checksum %016llx, one by one %016llx",
+                                        (unsigned long long)lane.sum, (unsigned long long)sum);
+    }
+    bench_free(&lane.chunks);
+    return err;
+}
+
 static err_t run_peers(bench_t *bench, const scene_t *scene, const trace_t *trace, uint64_t sum)
 {
     const orders_peer_t *peer = bench_peers_symbol(ORDERS_TABLE);
@@ -482,6 +526,7 @@ err_t bench_match(bench_t *bench)
         }
         err    = mill_make(bench, scene, &trace);
         err    = err == ERR_OK ? run_ours(bench, scene, &trace, &lane, &tail) : err;
+        err    = err == ERR_OK && scene->books > 1 ? run_batches(bench, scene, &trace, lane.sum) : err;
         err    = err == ERR_OK && scene->books == 1 ? run_peers(bench, scene, &trace, lane.sum) : err;
         p50[i] = bench_percentile(&lane.chunks, 0.5);
         if (err == ERR_OK) {

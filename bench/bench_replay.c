@@ -1,8 +1,8 @@
 /* Replay of a recording of ours: read, checked, unpacked, folded into books; and the same with strategies, risk, order state,
  * the simulated venue, and every input as a journal record in memory. Recordings: a generated market with messages of a
- * real feed's sizes, and, when HWAL_SHARED is there, the captures under it, imported first. What is measured is the whole
- * pass over the file (it is in the page cache); one sample a pass. The checksum is that of the books, or of the engine's
- * outputs, in the end. */
+ * real feed's sizes, and, when HWAL_SHARED is there, the captures and Databento files under it, imported first. What is
+ * measured is the whole pass over the file (it is in the page cache); one sample a pass. The checksum is that of the books,
+ * or of the engine's outputs, in the end. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,7 +145,7 @@ static bool wanted(const recording_entry_t *entry)
 {
     const msg_type_t t = entry->msg.type;
     return !(entry->flags & RECORDING_REFRESH) &&
-           (t == MSG_BOOK_UPDATE || t == MSG_TRADE || t == MSG_TOP || t == MSG_FEED_STATE);
+           (t == MSG_BOOK_UPDATE || t == MSG_MBO_UPDATE || t == MSG_TRADE || t == MSG_TOP || t == MSG_FEED_STATE);
 }
 
 static err_t books_pass(record_file_t *f, record_books_t *books, pass_t *out)
@@ -156,14 +156,14 @@ static err_t books_pass(record_file_t *f, record_books_t *books, pass_t *out)
     const double began    = thread_ns();
     while (!err && (err = recording_next(f->reader, &entry)) == ERR_OK) {
         if (wanted(&entry)) {
-            record_books_apply(books, &entry.msg, entry.ts_ns);
+            err = record_books_apply(books, &entry.msg, entry.ts_ns);
             out->messages++;
             out->levels += entry.msg.tail_count;
         }
     }
     out->ns = thread_ns() - began;
     for (uint32_t i = 1; i <= books->count; i++) {
-        out->checksum = book_hash(out->checksum, books->book[i]);
+        out->checksum = view_hash(out->checksum, record_books_view(books, i));
     }
     return err == ERR_END ? ERR_OK : err;
 }
@@ -244,8 +244,9 @@ static void report(const bench_t *bench, const char *name, bool on, bench_series
     }
 }
 
-/* bars: of levels too; a feed whose messages are mostly trades and quotes has too few of them for that. */
-static err_t measure(bench_t *bench, const char *what, const char *path, const config_t *config, bool bars)
+/* bars: of levels too; a feed whose messages are mostly trades and quotes has too few of them for that. ways: 1 = books, 2 =
+ * all on as well, which in a market that is closed for a day measures the clock's ticks. */
+static err_t measure(bench_t *bench, const char *what, const char *path, const config_t *config, bool bars, int ways)
 {
     record_file_t  f;
     record_books_t books = {.cfg = {.window_ticks = (uint32_t)config->engine.book_window_ticks,
@@ -257,7 +258,7 @@ static err_t measure(bench_t *bench, const char *what, const char *path, const c
     err = record_instruments(&f, &books);
     bench_note(bench, "%s: %.2f MB, %.1f bytes an entry", what, (double)recording_extent(f.reader)->bytes / 1e6,
                (double)recording_extent(f.reader)->bytes / (double)recording_extent(f.reader)->entries);
-    for (int on = 0; !err && on < 2; on++) {
+    for (int on = 0; !err && on < ways; on++) {
         bench_series_t series = {0};
         pass_t         best   = {0}, now;
         char           name[BENCH_NAME_MAX + 1];
@@ -293,10 +294,29 @@ static err_t captures(bench_t *bench, const char *shared, const char *out, const
             bench_note(bench, "SKIP %s: not there (HWAL_SHARED)", path);
             continue;
         }
-        err = record_import(5, argv) == 0 ? measure(bench, names[i], out, config, false)
+        err = record_import(5, argv) == 0 ? measure(bench, names[i], out, config, false, 2)
                                           : err_set(ERR_STATE, "%s could not be imported", path);
     }
     return err;
+}
+
+/* Single orders: a day and the one before it of a future, from Databento files. An entry of an order stands for a level. */
+static err_t orders(bench_t *bench, const char *shared, const char *out, const config_t *config)
+{
+    char  path[2][4096], import[] = "import", flag[] = "--out", quiet[] = "--quiet", to[4096];
+    char *argv[] = {import, path[0], path[1], flag, to, quiet, NULL};
+    for (int day = 0; day < 2; day++) {
+        snprintf(path[day], sizeof path[day], "%s/data/databento/esh4-glbx-mdp3-2023122%d.mbo.dbn.zst", shared,
+                 4 + day);
+        if (access(path[day], R_OK) != 0) {
+            bench_note(bench, "SKIP %s: not there (HWAL_SHARED)", path[day]);
+            return ERR_OK;
+        }
+    }
+    snprintf(to, sizeof to, "%s", out);
+    unlink(out);
+    return record_import(6, argv) == 0 ? measure(bench, "orders of esh4_202312", out, config, false, 1)
+                                       : err_set(ERR_STATE, "%s could not be imported", path[1]);
 }
 
 err_t bench_replay(bench_t *bench)
@@ -315,8 +335,9 @@ err_t bench_replay(bench_t *bench)
     }
     snprintf(path, sizeof path, "%s/market.hwr", dir);
     err = generate(path, bench->seed, bench->samples ? bench->samples : MESSAGES);
-    err = err ? err : measure(bench, "generated", path, config, true);
+    err = err ? err : measure(bench, "generated", path, config, true, 2);
     err = err ? err : captures(bench, shared ? shared : "../shared", path, config);
+    err = err ? err : orders(bench, shared ? shared : "../shared", path, config);
     unlink(path);
     rmdir(dir);
     config_free(config);

@@ -138,9 +138,9 @@ static void order_gone(order_tally_t *tally, order_t *o)
     free(o);
 }
 
-static err_t order_add(order_tally_t *tally, const dbn_mbo_t *m)
+static err_t order_add(order_tally_t *tally, const mbo_entry_t *m)
 {
-    const side_t  side  = m->side == 'B' ? SIDE_BUY : SIDE_SELL;
+    const side_t  side  = (side_t)m->side;
     levels_t     *level = &tally->side[index_of(side)];
     order_t      *o     = order_find(tally, m->order_id);
     const order_t put   = {.id = m->order_id, .stamp = tally->stamp + 1, .px = m->px, .qty = m->qty, .side = side};
@@ -167,14 +167,14 @@ static err_t order_add(order_tally_t *tally, const dbn_mbo_t *m)
     return ERR_OK;
 }
 
-static err_t order_cancel(order_tally_t *tally, const dbn_mbo_t *m)
+static err_t order_cancel(order_tally_t *tally, const mbo_entry_t *m)
 {
     order_t *o = order_find(tally, m->order_id);
     if (o == NULL) {
         return err_set(ERR_NOT_FOUND, "cancel of order %" PRIu64 ", which is not there", m->order_id);
     }
     if (m->qty > o->qty) {
-        return err_set(ERR_RANGE, "cancel of %" PRIu32 " of order %" PRIu64 ", which has %" PRId64, m->qty, m->order_id,
+        return err_set(ERR_RANGE, "cancel of %" PRId64 " of order %" PRIu64 ", which has %" PRId64, m->qty, m->order_id,
                        o->qty);
     }
     if (m->qty == o->qty) {
@@ -186,7 +186,7 @@ static err_t order_cancel(order_tally_t *tally, const dbn_mbo_t *m)
     return ERR_OK;
 }
 
-static err_t order_modify(order_tally_t *tally, const dbn_mbo_t *m)
+static err_t order_modify(order_tally_t *tally, const mbo_entry_t *m)
 {
     order_t *o = order_find(tally, m->order_id);
     if (o == NULL) {
@@ -204,19 +204,35 @@ static err_t order_modify(order_tally_t *tally, const dbn_mbo_t *m)
     return ERR_OK;
 }
 
-err_t order_tally_record(order_tally_t *tally, const dbn_mbo_t *m)
+err_t order_tally_entry(order_tally_t *tally, const mbo_entry_t *m)
 {
     const order_t *o    = order_find(tally, m->order_id);
-    tally->touched_side = o != NULL ? o->side : m->side == 'A' ? SIDE_SELL : SIDE_BUY;
+    tally->touched_side = o != NULL ? o->side : m->side == SIDE_SELL ? SIDE_SELL : SIDE_BUY;
     tally->touched[0]   = o != NULL ? o->px : m->px;
     tally->touched[1]   = m->px;
-    switch (m->action) {
-    case 'A': return order_add(tally, m);
-    case 'C': return order_cancel(tally, m);
-    case 'M': return order_modify(tally, m);
-    case 'R': order_tally_clear(tally); return ERR_OK;
+    switch ((mbo_action_t)m->action) {
+    case MBO_ADD: return order_add(tally, m);
+    case MBO_CANCEL:
+    case MBO_FILL: return order_cancel(tally, m);
+    case MBO_MODIFY: return order_modify(tally, m);
     default: return ERR_OK;
     }
+}
+
+err_t order_tally_record(order_tally_t *tally, const dbn_mbo_t *m)
+{
+    const mbo_entry_t entry = {.order_id = m->order_id,
+                               .px       = m->px,
+                               .qty      = m->qty,
+                               .action   = m->action == 'A'   ? MBO_ADD
+                                           : m->action == 'C' ? MBO_CANCEL
+                                           : m->action == 'M' ? MBO_MODIFY
+                                                              : MBO_NONE,
+                               .side     = m->side == 'A' ? SIDE_SELL : SIDE_BUY};
+    if (m->action == 'R') {
+        order_tally_clear(tally);
+    }
+    return order_tally_entry(tally, &entry);
 }
 
 /* ---- against the book -------------------------------------------------------------------------------------------- */

@@ -8,7 +8,8 @@
  * held against each other: the book by order, this book by price, and the sum of this one's orders.
  *
  * Rules    those of dbn_book (adapters/files/dbn.h): A inserts, in place of an order of that id; C takes its quantity
- *          away; M sets price and quantity; R clears; T, F, N do nothing.
+ *          away; M sets price and quantity; R clears; T, F, N do nothing. Entries of MBO_UPDATE likewise; FILL is as
+ *          CANCEL.
  * Memory   grows with the orders; allocated. For checking, not for running. One thread.
  * Units    as in the record. */
 #pragma once
@@ -31,10 +32,11 @@ void           order_tally_free(order_tally_t *tally);
 /* order_tally_clear: no orders. */
 void order_tally_clear(order_tally_t *tally);
 
-/* order_tally_record: fold one record.
+/* order_tally_record, order_tally_entry: fold one record, one entry of an MBO_UPDATE.
  * ERR_OK; with a sentence, and nothing changed: ERR_NOT_FOUND (C or M of an unknown order), ERR_RANGE (C of more than is
  * left), ERR_LIMIT (memory). O(log orders + levels). */
 err_t order_tally_record(order_tally_t *tally, const dbn_mbo_t *record);
+err_t order_tally_entry(order_tally_t *tally, const mbo_entry_t *entry);
 
 /* order_tally_agrees: are the levels that the last record touched, the best ones and the counts those of the book? Else
  * text says the first difference. order_tally_equal: every level, and every queue order by order in time priority; and

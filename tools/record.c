@@ -64,7 +64,8 @@ static int usage(FILE *to)
           "Record what goes over the rings of a living instance, read-only, until it ends, or is interrupted (the file "
           "is\n"
           "then finished). What a ring lost before it could be taken is told, and stands in the file.\n"
-          "`hwal replay FILE` replays it; the parts have a --help of their own.\n" ATTACH_HELP
+          "`hwal replay FILE` replays it; a book is known from the first snapshot in the file on, so begin with the\n"
+          "instance. The parts have a --help of their own.\n" ATTACH_HELP
           "  --out FILE         default INSTANCE-YYYYMMDDTHHMMSS.hwr here; an existing file is refused\n"
           "  --seconds N        so long; --forever: also over a stop and a new start of the instance\n"
           "  --max-mb N         end when the file has so many megabytes\n"
@@ -306,13 +307,31 @@ static void sources_choose(record_t *r, recording_about_t *about)
     about->source_count = r->source_count;
 }
 
-static void result(const record_t *r, bool json)
+/* Instruments with messages in the file and no book at its end. A venue sends a whole book when a feed begins, and then
+ * changes only: who begins to record later has nothing that the changes could be applied to. */
+static uint32_t books_unknown(const record_t *r)
 {
+    uint32_t n = 0;
+    for (uint32_t i = 1; i <= RECORD_BOOKS_MAX; i++) {
+        const feed_health_t health = view_health(record_books_view(&r->recorder.books, i));
+        n += r->recorder.seen[i] && health != FEED_LIVE && health != FEED_STALE;
+    }
+    return n;
+}
+
+static void result(const record_t *r, uint32_t unknown, bool json)
+{
+    if (unknown) {
+        command_error("record", EXIT_OK,
+                      "note: books not known at the end: %" PRIu32 "; no whole book (snapshot) of them came since the "
+                      "recording began or since they broke, and a replay cannot trade there",
+                      unknown);
+    }
     if (json) {
-        json_t *o =
-            json_pack("{s:s, s:o, s:s, s:I, s:I, s:I, s:I}", "command", "record", "file", command_text(r->out),
-                      "instance", r->a.instance, "messages", (json_int_t)r->taken, "lost", (json_int_t)r->recorder.lost,
-                      "bytes", (json_int_t)r->recorder.bytes, "syncs", (json_int_t)r->recorder.syncs);
+        json_t *o = json_pack("{s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:I}", "command", "record", "file",
+                              command_text(r->out), "instance", r->a.instance, "messages", (json_int_t)r->taken, "lost",
+                              (json_int_t)r->recorder.lost, "bytes", (json_int_t)r->recorder.bytes, "syncs",
+                              (json_int_t)r->recorder.syncs, "books_unknown", (json_int_t)unknown);
         json_dumpf(o, stdout, JSON_INDENT(2));
         fputc('\n', stdout);
         json_decref(o);
@@ -347,21 +366,23 @@ static int live(int argc, char **argv)
         strftime(text, sizeof text, "%Y%m%dT%H%M%S", &tm);
         snprintf(r.out, sizeof r.out, "%s-%s.hwr", r.a.instance, text);
     }
-    const book_cfg_t book = {0};
-    if (recorder_open(&r.recorder, r.out, &about, &book) != ERR_OK) {
+    const book_cfg_t book   = {0};
+    const err_t      opened = recorder_open(&r.recorder, r.out, &about, &book);
+    if (opened) {
         attach_close(&r.a);
-        return command_error("record", EXIT_USAGE, "%s", err_msg());
+        return command_error("record", opened == ERR_EXISTS ? EXIT_USAGE : EXIT_FINDING, "%s", err_msg());
     }
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     join(&r);
-    err_t err          = define_all(&r);
-    err                = err ? err : loop(&r);
-    const err_t closed = recorder_close(&r.recorder, r.recorder.ts_ns);
+    err_t err              = define_all(&r);
+    err                    = err ? err : loop(&r);
+    const uint32_t unknown = r.md || !r.events ? books_unknown(&r) : 0;
+    const err_t    closed  = recorder_close(&r.recorder, r.recorder.ts_ns);
     if (err || closed) {
         rc = command_error("record", EXIT_FINDING, "%s", err_msg());
     } else {
-        result(&r, r.args.json);
+        result(&r, unknown, r.args.json);
         rc = r.recorder.lost == 0
                  ? EXIT_OK
                  : command_error("record", EXIT_FINDING, "%" PRIu64 " messages were lost; the file says where",

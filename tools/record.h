@@ -1,5 +1,5 @@
 /* record: the parts of `hwal record`: of a living instance (record.c), of captures (record_import.c), and what looks at
- * recordings (record_show.c: info, verify; record_export.c). argv[0] is the part's name; each returns the exit code.
+ * recordings (record_show.c: info, verify; record_export.c); record_import_dbn.c. argv[0] is the part's name; each returns the exit code.
  * What the parts and `hwal replay` share is here too. */
 #pragma once
 
@@ -7,6 +7,8 @@
 #include "tools/record_books.h"
 
 int record_import(int argc, char **argv);
+int record_import_dbn(const char *out, char *const *files, uint32_t count, bool json,
+                      bool quiet); /* of Databento files */
 int record_info(int argc, char **argv);
 int record_verify(int argc, char **argv);
 int record_export(int argc, char **argv);

@@ -315,6 +315,9 @@ static int options(export_t *x, int argc, char **argv)
     if (csv == x->jsonl || optind + 1 != argc) {
         return command_error("record", EXIT_USAGE, "export takes one recording, and one of --csv and --jsonl (--help)");
     }
+    if (x->from_ns >= x->to_ns) {
+        return command_error("record", EXIT_USAGE, "--from is not before --to");
+    }
     x->path = argv[optind];
     return EXIT_OK;
 }

@@ -1,6 +1,6 @@
 /* hwal record import: captures become a recording, by the codec that `hwal replay` and the capture adapter use. What a
  * replay of the captures would give to its engine stands in the file, message for message, at the same times: bad lines
- * and faults of the book break it at the same place. */
+ * and faults of the book break it at the same place. Databento files: record_import_dbn.c. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@
 #include "tools/command.h"
 #include "tools/record.h"
 #include "tools/recorder.h"
+#include "tools/replay_dbn.h"
 
 #define FAULTS_TOLD 20u
 
@@ -33,6 +34,7 @@ typedef struct import {
     capture_t            *cap;
     recorder_t            recorder;
     bool                  recording;
+    bool                  settings; /* are read: what fails behind them is no matter of usage */
     err_t                 sink_err;
     int64_t               now_ns;
     uint64_t              seq, lines, text_bytes, faults;
@@ -40,21 +42,26 @@ typedef struct import {
 
 static void usage(void)
 {
-    fputs("usage: hwal record import CAPTURE... --out FILE [OPTIONS]\n\n"
-          "Make a recording of captures (lines of `<receive ns> <JSON>`, gzip or plain; several are one stream). "
-          "Replaying "
-          "it\n"
-          "gives what replaying the captures gives, many times faster.\n\n"
-          "  --out FILE         the recording; an existing file is refused\n"
-          "  --instruments FILE instruments with scales and ticks (default configs/instruments.yaml)\n"
-          "  --market KIND      spot, usdm or coinm; default: what the messages look like\n"
-          "  --json             one JSON object on stdout\n"
-          "  --quiet            nothing on stdout\n\n"
-          "Exit code: 0 ok; 1 the data has faults (they are named, and in the recording the books are broken there); 2 "
-          "usage.\n\n"
-          "example:\n"
-          "  hwal record import btcusdt_20240808.gz btcusdt_20240809.gz --out btcusdt.hwr\n",
-          stdout);
+    fputs(
+        "usage: hwal record import CAPTURE... --out FILE [OPTIONS]\n"
+        "       hwal record import FILE.dbn[.zst]... --out FILE [--json] [--quiet]\n\n"
+        "Make a recording of captures (lines of `<receive ns> <JSON>`, gzip or plain; several are one stream). "
+        "Replaying "
+        "it\n"
+        "gives what replaying the captures gives, many times faster. Of Databento files the single orders (schema mbo) "
+        "and\n"
+        "trades; scale and tick of an instrument come from its prices.\n\n"
+        "  --out FILE         the recording; an existing file is refused\n"
+        "  --instruments FILE instruments with scales and ticks (default configs/instruments.yaml)\n"
+        "  --market KIND      spot, usdm or coinm; default: what the messages look like\n"
+        "  --json             one JSON object on stdout\n"
+        "  --quiet            nothing on stdout\n\n"
+        "Exit code: 0 ok; 1 the data has faults (they are named, and in the recording the books are broken there); 2 "
+        "usage.\n\n"
+        "examples:\n"
+        "  hwal record import btcusdt_20240808.gz btcusdt_20240809.gz --out btcusdt.hwr\n"
+        "  hwal record import esh4-20231224.mbo.dbn.zst esh4-20231225.mbo.dbn.zst --out es.hwr\n",
+        stdout);
 }
 
 static void fault(import_t *m)
@@ -199,10 +206,11 @@ static err_t inputs_open(import_t *m)
     if (!err && (m->instruments_file || config_path("instruments.yaml", path, sizeof path))) {
         err = config_instruments_load(m->instruments_file ? m->instruments_file : path, &m->listed);
     }
-    m->venue = venue_codec_find("binance");
-    err      = err || m->venue ? err : err_set(ERR_INTERNAL, "no codec \"binance\"");
-    err      = err ? err
-                   : capture_def_open(&m->def, m->venue->name, m->listed, m->files, m->file_count, m->market, note, NULL);
+    m->settings = !err;
+    m->venue    = venue_codec_find("binance");
+    err         = err || m->venue ? err : err_set(ERR_INTERNAL, "no codec \"binance\"");
+    err         = err ? err
+                      : capture_def_open(&m->def, m->venue->name, m->listed, m->files, m->file_count, m->market, note, NULL);
     if (!err) {
         void *mem = aligned_alloc(capture_align(), (capture_footprint(m->file_count) + 4095) & ~(size_t)4095);
         err       = mem ? capture_open(mem, (const char *const *)m->files, m->file_count, &m->cap)
@@ -297,17 +305,24 @@ int record_import(int argc, char **argv)
         free(m);
         return rc < 0 ? EXIT_OK : rc;
     }
+    if (replay_dbn_asked(argc, argv)) { /* files of another kind: not lines, but records of single orders */
+        rc = m->instruments_file || m->market
+                 ? command_error("record", EXIT_USAGE, "import: --instruments and --market go with captures only")
+                 : record_import_dbn(m->out, m->files, m->file_count, m->json, m->quiet);
+        free(m);
+        return rc;
+    }
     const err_t err = import_all(m);
     if (err) {
-        rc = command_error("record", m->recording ? EXIT_FINDING : EXIT_USAGE, "%s", err_msg());
+        rc = command_error("record", !m->settings || err == ERR_EXISTS ? EXIT_USAGE : EXIT_FINDING, "%s", err_msg());
     } else {
         rc = m->faults ? EXIT_FINDING : EXIT_OK;
     }
     if (!err && m->json) {
         json_t *o =
-            json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "command", "record-import", "file", m->out, "lines",
-                      (json_int_t)m->lines, "text_bytes", (json_int_t)m->text_bytes, "messages", (json_int_t)m->seq,
-                      "bytes", (json_int_t)m->recorder.bytes, "faults", (json_int_t)m->faults);
+            json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I}", "command", "record-import", "file", command_text(m->out),
+                      "lines", (json_int_t)m->lines, "text_bytes", (json_int_t)m->text_bytes, "messages",
+                      (json_int_t)m->seq, "bytes", (json_int_t)m->recorder.bytes, "faults", (json_int_t)m->faults);
         json_dumpf(o, stdout, JSON_INDENT(2));
         fputc('\n', stdout);
         json_decref(o);

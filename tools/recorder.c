@@ -72,7 +72,7 @@ err_t recorder_write(recorder_t *r, const recording_entry_t *entry)
         if (entry->topic <= RECORD_BOOKS_MAX) {
             r->seen[entry->topic] = true;
         }
-        record_books_apply(&r->books, &entry->msg, r->ts_ns);
+        err = record_books_apply(&r->books, &entry->msg, r->ts_ns);
     }
     return err;
 }

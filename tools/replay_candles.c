@@ -34,7 +34,7 @@ typedef struct candle_file {
 
 typedef struct candles_replay {
     /* options */
-    bool        json, strict, indicators;
+    bool        check, json, strict, indicators;
     const char *against, *overlap, *csv;
     int64_t     fold_minutes, ratio; /* 0 = not asked for */
     /* state */
@@ -60,7 +60,7 @@ static void usage(void)
         "  --ratio N          ... FILE's is N times the other's (a split N for 1 between the recordings; default 1)\n"
         "  --indicators       RSI, averages, MACD, Bollinger, ATR, volume ratio, volatility at the last candle\n"
         "  --csv FILE         candles and indicators of the whole series as CSV, - for stdout; unknown is empty\n"
-        "  --check            said anyway: what can be checked is\n"
+        "  --check            what can be checked is, anyway; says also that nothing was compared\n"
         "  --strict           findings of quality are faults (exit 1)\n"
         "  --json             one JSON object on stdout\n\n"
         "Exit code: 0 ok, also with findings of quality; 1 a fault of a file or a difference (named); 2 usage.\n\n"
@@ -390,9 +390,10 @@ static void file_text(FILE *to, const json_t *f)
     const char   *key;
     json_t       *value;
     size_t        i;
-    fprintf(to, "%s: %s %s, %" JSON_INTEGER_FORMAT " candles of %" JSON_INTEGER_FORMAT " s\n",
+    const char   *market = json_string_value(json_object_get(f, "market")); /* empty where the file does not say it */
+    fprintf(to, "%s: %s%s%s, %" JSON_INTEGER_FORMAT " candles of %" JSON_INTEGER_FORMAT " s\n",
             json_string_value(json_object_get(f, "file")), json_string_value(json_object_get(f, "kind")),
-            json_string_value(json_object_get(f, "market")), json_integer_value(json_object_get(f, "candles")),
+            *market ? " " : "", market, json_integer_value(json_object_get(f, "candles")),
             json_integer_value(json_object_get(f, "seconds")));
     for (int last = 0; last < 2; last++) {
         fputs(last ? "  last " : "  first", to);
@@ -411,6 +412,14 @@ static void file_text(FILE *to, const json_t *f)
                 json_integer_value(json_object_get(value, "row")), json_string_value(json_object_get(value, "time")),
                 json_string_value(json_object_get(value, "rule")), json_real_value(json_object_get(value, "value")),
                 json_real_value(json_object_get(value, "limit")));
+    }
+    json_int_t more = -(json_int_t)i;
+    json_object_foreach(json_object_get(quality, "findings"), key, value)
+    {
+        more += json_integer_value(value);
+    }
+    if (more > 0) {
+        fprintf(to, "    and %" JSON_INTEGER_FORMAT " more\n", more);
     }
     json_object_foreach(json_object_get(f, "indicators"), key, value)
     {
@@ -439,6 +448,9 @@ static void print(const candles_replay_t *r)
         if (r->against || r->overlap) {
             fprintf(to, "oracle: %" PRIu64 " candles checked against %s, %" PRIu64 " differ\n", r->checked,
                     r->other.path, r->mismatched);
+        } else if (r->check) {
+            fputs("oracle: none: candles are compared with --fold and --against, or --overlap (--candles --help)\n",
+                  to);
         }
     }
     json_decref(o);
@@ -522,7 +534,7 @@ static int options(candles_replay_t *r, int argc, char **argv)
             break;
         case OPT_INDICATORS: r->indicators = true; break;
         case OPT_CSV: r->csv = optarg; break;
-        case OPT_CHECK: break;
+        case OPT_CHECK: r->check = true; break;
         case OPT_STRICT: r->strict = true; break;
         case OPT_JSON: r->json = true; break;
         case 'h': usage(); return -1;

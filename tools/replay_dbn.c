@@ -399,6 +399,11 @@ static const char *const schemas[] = {"mbo",        "mbp-1",    "mbp-10",    "tb
                                       "cbbo-1s",    "cbbo-1m",  "tcbbo",     "bbo-1s",    "bbo-1m"};
 #define SCHEMAS (sizeof schemas / sizeof schemas[0])
 
+const char *replay_dbn_schema(uint16_t schema)
+{
+    return schema < SCHEMAS ? schemas[schema] : "mixed";
+}
+
 static const char *type_of(uint8_t rtype)
 {
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
@@ -491,6 +496,12 @@ static err_t record_apply(dbn_replay_t *r, const dbn_record_t *rec)
     ins->records++;
     if (rec->kind == DBN_MBO) {
         r->by_action[(uint8_t)rec->mbo.action]++;
+        if (rec->mbo.ts_recv_ns < ins->last_ts_recv_ns) { /* the book would be one that never was */
+            finding(r,
+                    "%s: instrument %" PRIu32 ": received at %" PRId64 ", before the record before it (%" PRId64
+                    "): files in the wrong order, or one twice?",
+                    r->path, ins->id, rec->mbo.ts_recv_ns, ins->last_ts_recv_ns);
+        }
         ins->last_sequence   = rec->mbo.sequence;
         ins->last_ts_recv_ns = rec->mbo.ts_recv_ns;
         if (rec->mbo.action == 'T') {
@@ -521,8 +532,7 @@ static void file_fact(dbn_replay_t *r, uint64_t records, uint64_t hash)
     (void)snprintf(text, sizeof text, "%016" PRIx64, hash);
     json_array_append_new(r->file_facts,
                           json_pack("{s:o, s:i, s:s, s:o, s:I, s:s}", "file", command_text(r->path), "version",
-                                    (int)meta->version, "schema",
-                                    meta->schema < SCHEMAS ? schemas[meta->schema] : "mixed", "dataset",
+                                    (int)meta->version, "schema", replay_dbn_schema(meta->schema), "dataset",
                                     command_text(meta->dataset), "records", (json_int_t)records, "content_hash", text));
 }
 

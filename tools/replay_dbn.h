@@ -37,8 +37,12 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* replay_dbn_asked: is --dbn among the arguments of `hwal replay`, or a file that is DBN by its first bytes or its name?
  * replay_dbn_command: then this is the command; returns its exit code. */
 bool replay_dbn_asked(int argc, char **argv);
 int  replay_dbn_command(int argc, char **argv);
+
+/* replay_dbn_schema: "mbo", "trades" ... by the number in a file's metadata; "mixed" for what is none. */
+const char *replay_dbn_schema(uint16_t schema);

@@ -1,5 +1,6 @@
 #include "tools/replay_recording.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -15,23 +16,32 @@
 #include "tools/config.h"
 #include "tools/offline.h"
 #include "tools/oracle.h"
+#include "tools/order_tally.h"
 #include "tools/record.h"
 #include "tools/summary.h"
 
 #define FAULTS_KEPT 20u
+#define WHOLE_EVERY 4096u /* complete messages of single orders between two comparisons of whole books */
 
 typedef struct feed { /* of an instrument */
     summary_feed_t summary;
     oracle_t       oracle;
-    uint64_t synced, sync_levels, differ; /* books compared with those of syncs; levels of the one that is coming */
-    bool     same;
-    bool     spoken_of; /* there was a message about it */
-    bool     known;     /* its book has been LIVE: what breaks it is a fault */
+    uint64_t    synced, sync_levels, differ; /* books compared with those of syncs; levels of the one that is coming */
+    bool        same;
+    mbo_entry_t sync_last; /* of single orders: the one before, and what stands before the next one of its level */
+    int64_t     sync_ahead;
+    order_tally_t *tally;   /* single orders kept the slow way; NULL: not asked for, or none came */
+    bool           tallied; /* it is what the book must be: it saw the last snapshot, and no fault since */
+    uint64_t       checked, unequal, whole; /* complete messages compared, that differ; of them whole books */
+    bar_series_t   bars;
+    bool           spoken_of; /* there was a message about it */
+    bool           known;     /* its book has been LIVE: what breaks it is a fault */
+    bool           full;      /* it broke because there was no room, even before it was LIVE */
 } feed_t;
 
 typedef struct rerun {
     /* options */
-    const char *config_file, *path;
+    const char *config_file, *path, *bars, *csv;
     char       *strategies[CONFIG_STRATEGIES_MAX];
     uint32_t    strategy_count;
     int64_t     from_ns, to_ns;
@@ -48,7 +58,6 @@ typedef struct rerun {
     feed_t         feeds[RECORD_BOOKS_MAX + 1]; /* by id */
     int64_t        first_ns, last_ns;
     uint64_t       entries, messages, levels, faults;
-    uint64_t       orders_passed; /* messages of single orders, which are not replayed */
     json_t        *errors, *notes;
 } rerun_t;
 
@@ -63,7 +72,10 @@ static void usage(void)
         "stood\n"
         "  --speed N          N times the recorded pace; max = as fast as possible (default)\n"
         "  --check            compare the book with the venue's best quotes after every diff; in a recording without\n"
-        "                     quotes, with the books that the recorder wrote into it\n"
+        "                     quotes, with the books that the recorder wrote into it; single orders with a second, "
+        "slow\n"
+        "                     keeper of them after every message\n"
+        "  --bars RULE:SIZE   trades as bars: time:60s, ticks:1000, volume:10, value:1000000; --csv FILE: into it\n"
         "  --books-only       the books alone: no strategy, risk, venue\n"
         "  --json             one JSON object on stdout\n"
         "  --quiet            no progress on the terminal\n\n"
@@ -79,6 +91,9 @@ bool replay_recording_asked(int argc, char **argv)
     for (int i = 1; i < argc; i++) { /* any argument that is such a file: options of others may stand before it */
         uint8_t   magic[8];
         const int fd = argv[i][0] == '-' ? -1 : open(argv[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (fd < 0 && strlen(argv[i]) > 4 && strcmp(argv[i] + strlen(argv[i]) - 4, ".hwr") == 0) {
+            return true; /* by its name: the help, and why it cannot be read, are ours */
+        }
         if (fd >= 0) {
             const ssize_t n = pread(fd, magic, sizeof magic, 0); /* fails on a pipe: nothing is taken from it */
             close(fd);
@@ -99,6 +114,8 @@ static int options(rerun_t *r, int argc, char **argv)
                                          {"speed", required_argument, NULL, 'p'},
                                          {"check", no_argument, NULL, 'k'},
                                          {"books-only", no_argument, NULL, 'b'},
+                                         {"bars", required_argument, NULL, 'r'},
+                                         {"csv", required_argument, NULL, 'v'},
                                          {"json", no_argument, NULL, 'j'},
                                          {"quiet", no_argument, NULL, 'q'},
                                          {"help", no_argument, NULL, 'h'},
@@ -137,6 +154,8 @@ static int options(rerun_t *r, int argc, char **argv)
             break;
         case 'k': r->check = true; break;
         case 'b': r->books_only = true; break;
+        case 'r': r->bars = optarg; break;
+        case 'v': r->csv = optarg; break;
         case 'j': r->json = true; break;
         case 'q': r->quiet = true; break;
         case 'h': usage(); return -1;
@@ -146,8 +165,15 @@ static int options(rerun_t *r, int argc, char **argv)
     if (optind + 1 != argc) {
         return command_error("replay", EXIT_USAGE, "a recording is replayed alone: %d files were given", argc - optind);
     }
-    if (r->books_only && r->strategy_count != 0) {
-        return command_error("replay", EXIT_USAGE, "--books-only has no strategies");
+    if (r->books_only && (r->strategy_count != 0 || r->bars)) {
+        return command_error("replay", EXIT_USAGE, "--books-only has no strategies and no --bars");
+    }
+    if (r->csv && (!r->bars || (r->json && strcmp(r->csv, "-") == 0))) {
+        return command_error("replay", EXIT_USAGE,
+                             r->bars ? "--json and --csv - both want stdout" : "--csv goes with --bars");
+    }
+    if (r->from_ns >= r->to_ns) {
+        return command_error("replay", EXIT_USAGE, "--from is not before --to");
     }
     r->path = argv[optind];
     return EXIT_OK;
@@ -161,9 +187,39 @@ static void finding(rerun_t *r, const char *text)
 }
 
 /* ---- books ------------------------------------------------------------------------------------------------------------- */
-static const book_t *book_of(const rerun_t *r, uint32_t id)
+static view_t book_of(const rerun_t *r, uint32_t id)
 {
-    return r->books_only ? r->books.book[id] : engine_book(r->run.engine, id);
+    return r->books_only ? record_books_view(&r->books, id) : engine_market(r->run.engine, id);
+}
+
+/* Single orders of a sync: each is ours, at its place in the queue of its level, and we have no others. */
+static void sync_orders(rerun_t *r, const recording_entry_t *entry)
+{
+    const mbo_update_t *upd  = entry->msg.body;
+    const mbo_entry_t  *e    = entry->msg.tail;
+    feed_t             *feed = &r->feeds[upd->instrument_id];
+    const view_t        book = book_of(r, upd->instrument_id);
+    mbo_order_t         have;
+    if (upd->flags & BOOK_FLAG_FIRST) {
+        feed->same        = book.kind == VIEW_L3;
+        feed->sync_levels = 0;
+        feed->sync_last   = (mbo_entry_t){0};
+    }
+    for (uint32_t i = 0; i < entry->msg.tail_count && feed->same; i++) {
+        const bool level = e[i].side == feed->sync_last.side && e[i].px == feed->sync_last.px;
+        feed->sync_ahead = level ? feed->sync_ahead + feed->sync_last.qty : 0;
+        feed->same = mbo_find(l3_mbo(book.l3), e[i].order_id, &have) && have.px == e[i].px && have.qty == e[i].qty &&
+                     have.side == e[i].side && view_ahead(book, e[i].order_id) == feed->sync_ahead;
+        feed->sync_last = e[i];
+    }
+    feed->sync_levels += entry->msg.tail_count;
+    if (upd->flags & BOOK_FLAG_LAST) {
+        feed->same =
+            feed->same && mbo_order_count(l3_mbo(book.l3), SIDE_BUY) + mbo_order_count(l3_mbo(book.l3), SIDE_SELL) ==
+                              feed->sync_levels;
+        feed->synced++;
+        feed->differ += !feed->same;
+    }
 }
 
 /* A book of a sync, part for part: each level is ours, and we have no others. */
@@ -172,20 +228,64 @@ static void sync_compare(rerun_t *r, const recording_entry_t *entry)
     const book_update_t *upd    = entry->msg.body;
     const level_t       *levels = entry->msg.tail;
     feed_t              *feed   = &r->feeds[upd->instrument_id];
-    const book_t        *book   = book_of(r, upd->instrument_id);
+    const view_t         book   = book_of(r, upd->instrument_id);
     if (upd->flags & BOOK_FLAG_FIRST) {
         feed->same        = true;
         feed->sync_levels = 0;
     }
     for (uint32_t i = 0; i < entry->msg.tail_count; i++) {
-        feed->same &= book_qty_at(book, i < upd->bid_count ? SIDE_BUY : SIDE_SELL, levels[i].px) == levels[i].qty;
+        feed->same &= view_qty_at(book, i < upd->bid_count ? SIDE_BUY : SIDE_SELL, levels[i].px) == levels[i].qty;
     }
     feed->sync_levels += entry->msg.tail_count;
     if (upd->flags & BOOK_FLAG_LAST) {
-        feed->same &= book_level_count(book, SIDE_BUY) + book_level_count(book, SIDE_SELL) == feed->sync_levels;
+        feed->same &= view_level_count(book, SIDE_BUY) + view_level_count(book, SIDE_SELL) == feed->sync_levels;
         feed->synced++;
         feed->differ += !feed->same;
     }
+}
+
+static void tally_differs(rerun_t *r, uint32_t id, uint64_t number, const char *text)
+{
+    char said[ORDER_TALLY_TEXT + 128];
+    r->feeds[id].unequal++;
+    snprintf(said, sizeof said, "%s: entry %" PRIu64 ": %s: %s", r->path, number, r->ins[id - 1].symbol, text);
+    finding(r, said);
+}
+
+/* The same message into the slow keeper of orders; then the levels that its last entry touched, the best ones and the counts
+ * are compared, and now and then everything, queue by queue. */
+static err_t tally_message(rerun_t *r, const msg_t *msg, uint64_t number)
+{
+    const mbo_update_t *upd  = msg->body;
+    const mbo_entry_t  *e    = msg->tail;
+    feed_t             *feed = &r->feeds[upd->instrument_id];
+    const view_t        book = book_of(r, upd->instrument_id);
+    char                text[ORDER_TALLY_TEXT];
+    const bool          begins = (upd->flags & BOOK_FLAG_SNAPSHOT) && (upd->flags & BOOK_FLAG_FIRST);
+    if (!feed->tally && !(feed->tally = order_tally_new())) {
+        return err_set(ERR_LIMIT, "out of memory for the second keeper of orders");
+    }
+    if (begins) {
+        order_tally_clear(feed->tally);
+    }
+    feed->tallied = (feed->tallied || begins) && book.kind == VIEW_L3 && view_health(book) != FEED_BROKEN;
+    for (uint32_t i = 0; feed->tallied && i < msg->tail_count; i++) {
+        if (order_tally_entry(feed->tally, &e[i]) != ERR_OK) {
+            tally_differs(r, upd->instrument_id, number, err_msg());
+            feed->tallied = false; /* until the next snapshot */
+        }
+    }
+    if (!feed->tallied || !(upd->flags & BOOK_FLAG_LAST)) {
+        return ERR_OK;
+    }
+    const bool whole = (upd->flags & BOOK_FLAG_SNAPSHOT) || feed->checked % WHOLE_EVERY == 0;
+    feed->checked++;
+    feed->whole += whole;
+    if (!(whole ? order_tally_equal(feed->tally, l3_mbo(book.l3), text)
+                : order_tally_agrees(feed->tally, l3_mbo(book.l3), text))) {
+        tally_differs(r, upd->instrument_id, number, text);
+    }
+    return ERR_OK;
 }
 
 static err_t quote_collect(rerun_t *r, const msg_t *msg)
@@ -198,7 +298,7 @@ static err_t quote_collect(rerun_t *r, const msg_t *msg)
     }
     const book_update_t *upd = msg->body;
     if (msg->type != MSG_BOOK_UPDATE || !(upd->flags & BOOK_FLAG_LAST) || (upd->flags & BOOK_FLAG_SNAPSHOT) ||
-        !book_best(book_of(r, upd->instrument_id), &q.bid_px, &q.bid_qty, &q.ask_px, &q.ask_qty)) {
+        !view_best(book_of(r, upd->instrument_id), &q.bid_px, &q.bid_qty, &q.ask_px, &q.ask_qty)) {
         return ERR_OK;
     }
     q.id = upd->venue_seq;
@@ -206,6 +306,17 @@ static err_t quote_collect(rerun_t *r, const msg_t *msg)
 }
 
 /* ---- the way of an entry ------------------------------------------------------------------------------------------------ */
+static void book_message(feed_stats_t *s, uint32_t flags, uint64_t venue_seq)
+{
+    if (flags & BOOK_FLAG_LAST) {
+        const bool snapshot = flags & BOOK_FLAG_SNAPSHOT;
+        s->snapshots += snapshot;
+        s->diffs += !snapshot;
+        s->diffs_applied += !snapshot;
+        s->last_update_id = venue_seq;
+    }
+}
+
 static void count(rerun_t *r, const msg_t *msg, uint32_t id)
 {
     feed_stats_t *s        = &r->feeds[id].summary.stats;
@@ -214,13 +325,12 @@ static void count(rerun_t *r, const msg_t *msg, uint32_t id)
     if (msg->type == MSG_BOOK_UPDATE) {
         const book_update_t *upd = msg->body;
         r->levels += msg->tail_count;
-        if (upd->flags & BOOK_FLAG_LAST) {
-            const bool snapshot = upd->flags & BOOK_FLAG_SNAPSHOT;
-            s->snapshots += snapshot;
-            s->diffs += !snapshot;
-            s->diffs_applied += !snapshot;
-            s->last_update_id = upd->venue_seq;
-        }
+        book_message(s, upd->flags, upd->venue_seq);
+        s->rpt_seq = upd->rpt_seq;
+    } else if (msg->type == MSG_MBO_UPDATE) {
+        const mbo_update_t *upd = msg->body;
+        book_message(s, upd->flags, upd->venue_seq);
+        r->levels += msg->tail_count;
         s->rpt_seq = upd->rpt_seq;
     } else if (msg->type == MSG_TRADE) {
         s->trades++;
@@ -236,7 +346,7 @@ static void count(rerun_t *r, const msg_t *msg, uint32_t id)
 static bool market(const rerun_t *r, const recording_entry_t *entry, uint32_t *id)
 {
     const msg_type_t t = entry->msg.type;
-    if (t != MSG_BOOK_UPDATE && t != MSG_TRADE && t != MSG_TOP && t != MSG_FEED_STATE) {
+    if (t != MSG_BOOK_UPDATE && t != MSG_MBO_UPDATE && t != MSG_TRADE && t != MSG_TOP && t != MSG_FEED_STATE) {
         return false;
     }
     memcpy(id, entry->msg.body, sizeof *id); /* instrument_id stands first in all of them */
@@ -246,8 +356,7 @@ static bool market(const rerun_t *r, const recording_entry_t *entry, uint32_t *i
 static err_t give(rerun_t *r, const msg_t *msg, int64_t ts_ns)
 {
     if (r->books_only) {
-        record_books_apply(&r->books, msg, ts_ns);
-        return ERR_OK;
+        return record_books_apply(&r->books, msg, ts_ns);
     }
     return offline_market(&r->run, msg);
 }
@@ -277,19 +386,36 @@ static err_t give_all(rerun_t *r, const msg_t *msg, int64_t ts_ns)
 
 static void fault_of(rerun_t *r, const recording_entry_t *entry, uint32_t id)
 {
-    const book_t *book = book_of(r, id);
-    feed_t       *feed = &r->feeds[id];
-    char          text[512];
-    if (book_health(book) == FEED_LIVE) {
+    const view_t book = book_of(r, id);
+    feed_t      *feed = &r->feeds[id];
+    char         text[512];
+    if (view_health(book) == FEED_LIVE) {
         feed->known = true;
-    } else if (feed->known && book_health(book) == FEED_BROKEN) {
+    } else if ((feed->known || view_reason(book) == FEED_REASON_LIMIT) && view_health(book) == FEED_BROKEN) {
+        if (!feed->known && feed->full) {
+            return; /* told */
+        }
         feed->known = false;
-        feed->summary.book_faults += entry->msg.type == MSG_BOOK_UPDATE;
+        feed->full  = view_reason(book) == FEED_REASON_LIMIT;
+        feed->summary.book_faults += entry->msg.type == MSG_BOOK_UPDATE || entry->msg.type == MSG_MBO_UPDATE;
         snprintf(text, sizeof text, "%s: entry %" PRIu64 ": %s: the book is BROKEN (%s)%s", r->path, entry->number,
-                 r->ins[id - 1].symbol, feed_reason_str(book_reason(book)),
-                 entry->flags & RECORDING_LOSS ? ": messages were lost when it was recorded" : "");
+                 r->ins[id - 1].symbol, feed_reason_str(view_reason(book)),
+                 entry->flags & RECORDING_LOSS ? ": messages were lost when it was recorded"
+                 : book.kind == VIEW_L3 && feed->full
+                     ? ": more orders or levels than engine.mbo_orders, engine.mbo_levels have room for"
+                     : "");
         finding(r, text);
     }
+}
+
+/* A trade on the tape: what may be odd about it is counted, and it goes into its bar. */
+static err_t trade_collect(rerun_t *r, const trade_t *trade)
+{
+    const quality_limits_t limits = QUALITY_LIMITS_USUAL;
+    feed_t                *feed   = &r->feeds[trade->instrument_id];
+    const int64_t          ts_ns  = trade->ts_event_ns ? trade->ts_event_ns : trade->ts_recv_ns;
+    (void)quality_trade(&feed->summary.tape, &limits, ts_ns, trade->px, trade->qty);
+    return r->bars ? replay_bars_trade(&feed->bars, ts_ns, trade->px, trade->qty) : ERR_OK;
 }
 
 static err_t entry_apply(rerun_t *r, const recording_entry_t *entry, uint32_t id)
@@ -306,17 +432,29 @@ static err_t entry_apply(rerun_t *r, const recording_entry_t *entry, uint32_t id
             histogram_record(r->run.decide, ticks, entry->number);
         }
     }
-    if (!err && (entry->msg.type == MSG_BOOK_UPDATE || entry->msg.type == MSG_FEED_STATE)) {
+    const msg_type_t type = entry->msg.type;
+    if (!err && (type == MSG_BOOK_UPDATE || type == MSG_MBO_UPDATE || type == MSG_FEED_STATE)) {
         for (uint32_t i = id == 0 ? 1 : id; i <= (id == 0 ? r->count : id); i++) {
             fault_of(r, entry, i);
         }
     }
-    return err || !r->check ? err : quote_collect(r, &entry->msg);
+    if (!err && type == MSG_TRADE) {
+        err = trade_collect(r, entry->msg.body);
+    }
+    if (err || !r->check) {
+        return err;
+    }
+    return type == MSG_MBO_UPDATE ? tally_message(r, &entry->msg, entry->number) : quote_collect(r, &entry->msg);
 }
 
-static err_t emit(void *ctx, const msg_t *msg)
+static err_t emit_engine(void *ctx, const msg_t *msg)
 {
     return offline_market(&((rerun_t *)ctx)->run, msg);
+}
+
+static err_t emit_tally(void *ctx, const msg_t *msg)
+{
+    return msg->type == MSG_MBO_UPDATE ? tally_message(ctx, msg, 0) : ERR_OK;
 }
 
 /* The books as they stand at from_ns, to the engine. With books_only they are where they must be. */
@@ -325,12 +463,15 @@ static err_t begin_at(rerun_t *r, int64_t ts_ns)
     err_t err   = ERR_OK;
     r->first_ns = r->last_ns = ts_ns;
     for (uint32_t i = 1; !err && i <= r->count; i++) {
-        const book_t *book = r->books.book[i];
-        r->feeds[i].known  = book_health(book) == FEED_LIVE;
+        const view_t book = record_books_view(&r->books, i);
+        r->feeds[i].known = view_health(book) == FEED_LIVE || view_health(book) == FEED_STALE;
         r->feeds[i].summary.stats.snapshots += r->feeds[i].known;
         if (!r->books_only && r->feeds[i].known) {
             err = offline_begin(&r->run, ts_ns);
-            err = err ? err : record_books_snapshot(&r->books, i, ts_ns, emit, r);
+            err = err ? err : record_books_snapshot(&r->books, i, ts_ns, emit_engine, r);
+        }
+        if (r->check && !err) {
+            err = record_books_snapshot(&r->books, i, ts_ns, emit_tally, r);
         }
     }
     return err;
@@ -354,16 +495,17 @@ static err_t loop(rerun_t *r)
             err   = err || r->books_only ? err : offline_begin(&r->run, entry.ts_ns);
         }
         if (!market(r, &entry, &id)) {
-            r->orders_passed += entry.msg.type == MSG_MBO_UPDATE && !refresh;
             continue;
         }
         if (!begun && (refresh || entry.ts_ns < r->from_ns)) { /* on the way to the beginning */
-            record_books_apply(&r->books, &entry.msg, entry.ts_ns);
+            err = record_books_apply(&r->books, &entry.msg, entry.ts_ns);
             continue;
         }
         if (refresh) { /* nothing that happened */
             if (r->check && entry.msg.type == MSG_BOOK_UPDATE && id != 0) {
                 sync_compare(r, &entry);
+            } else if (r->check && entry.msg.type == MSG_MBO_UPDATE && id != 0) {
+                sync_orders(r, &entry);
             }
             continue;
         }
@@ -395,11 +537,34 @@ static err_t loop(rerun_t *r)
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------------------------ */
+/* Single orders: the slow keeper's opinion to the end, and that of the recorder's syncs. */
+static void judge_orders(rerun_t *r, feed_t *feed, view_t book)
+{
+    char text[ORDER_TALLY_TEXT + 256], what[ORDER_TALLY_TEXT] = "";
+    if (feed->tallied && book.kind == VIEW_L3 && view_health(book) != FEED_BROKEN) {
+        feed->whole++;
+        feed->unequal += !order_tally_equal(feed->tally, l3_mbo(book.l3), what);
+    }
+    feed->summary.oracle = (oracle_result_t){.checked = feed->checked, .mismatched = feed->unequal + feed->differ};
+    if (feed->summary.oracle.mismatched != 0) {
+        snprintf(text, sizeof text,
+                 "%s: the book differs from a second, slow one after %" PRIu64 " of %" PRIu64
+                 " messages, from the recorder's at %" PRIu64 " of %" PRIu64 " syncs %s",
+                 feed->summary.ins->symbol, feed->unequal, feed->checked, feed->differ, feed->synced, what);
+        finding(r, text);
+    }
+    snprintf(text, sizeof text,
+             "%s: all orders and queues at %" PRIu64 " comparisons with a second book, at %" PRIu64
+             " syncs of the recorder: %" PRIu64 " differ",
+             feed->summary.ins->symbol, feed->whole, feed->synced, feed->differ);
+    json_array_append_new(r->notes, command_text(text));
+}
+
 static void judge(rerun_t *r, uint32_t id)
 {
-    feed_t       *feed = &r->feeds[id];
-    const book_t *book = book_of(r, id);
-    char          text[512];
+    feed_t      *feed = &r->feeds[id];
+    const view_t book = book_of(r, id);
+    char         text[512];
     if (!feed->spoken_of) {
         return; /* defined, and not recorded */
     }
@@ -407,12 +572,16 @@ static void judge(rerun_t *r, uint32_t id)
         snprintf(text, sizeof text, "%s: no snapshot in the recording, so there was never a book to trade on",
                  feed->summary.ins->symbol);
         finding(r, text);
-    } else if (book_health(book) == FEED_BROKEN || book_health(book) == FEED_RECOVERING) {
+    } else if (view_health(book) == FEED_BROKEN || view_health(book) == FEED_RECOVERING) {
         snprintf(text, sizeof text, "%s: the book ends %s (%s)", feed->summary.ins->symbol,
-                 feed_health_str(book_health(book)), feed_reason_str(book_reason(book)));
+                 feed_health_str(view_health(book)), feed_reason_str(view_reason(book)));
         finding(r, text);
     }
     if (!r->check) {
+        return;
+    }
+    if (feed->tally) {
+        judge_orders(r, feed, book);
         return;
     }
     oracle_result_t *o = &feed->summary.oracle;
@@ -434,6 +603,37 @@ static void judge(rerun_t *r, uint32_t id)
     }
 }
 
+/* An engine keeps single orders of as many instruments as its configuration says. One that says none gets room for those
+ * that the file begins or ends with: those in its first block and its last sync. */
+static err_t orders_room(rerun_t *r)
+{
+    recording_entry_t entry;
+    recording_block_t second;
+    bool              by_order[RECORD_BOOKS_MAX + 1] = {false};
+    uint32_t          count                          = 0, id;
+    const uint64_t    head = recording_block(r->file.reader, 1, &second) ? second.first : UINT64_MAX;
+    err_t             err  = r->config->engine.mbo_books != 0 ? ERR_END : recording_seek_number(r->file.reader, 1);
+    for (int at_end = 0; !err && at_end < 2; at_end++) {
+        err = at_end ? recording_seek_number(r->file.reader, UINT64_MAX) : ERR_OK;
+        while (!err && (err = recording_next(r->file.reader, &entry)) == ERR_OK &&
+               (at_end ? (entry.flags & RECORDING_REFRESH) != 0 : entry.number < head)) {
+            if (entry.msg.type == MSG_MBO_UPDATE && market(r, &entry, &id) && !by_order[id]) {
+                by_order[id] = true;
+                count++;
+            }
+        }
+        err = err == ERR_END || err == ERR_TRUNCATED || err == ERR_PARSE ? ERR_OK : err; /* told when it is replayed */
+    }
+    if (count != 0) {
+        char text[128];
+        r->config->engine.mbo_books = count;
+        snprintf(text, sizeof text, "single orders of %u instrument%s: room for them was made (engine.mbo_books is 0)",
+                 count, count == 1 ? "" : "s");
+        json_array_append_new(r->notes, json_string(text));
+    }
+    return err && err != ERR_END ? err : recording_seek_number(r->file.reader, 1);
+}
+
 static err_t rerun_open(rerun_t *r)
 {
     err_t err = config_load(r->config_file, &r->config);
@@ -445,10 +645,12 @@ static err_t rerun_open(rerun_t *r)
     err          = record_open(&r->file, r->path);
     r->opened    = !err;
     err          = err ? err : record_instruments(&r->file, &r->books);
+    const bool dbn =
+        !err && strcmp(recording_about(r->file.reader)->source[0], "dbn") == 0; /* of no market of a codec */
     for (uint32_t i = 1; !err && i <= RECORD_BOOKS_MAX && r->books.ins[i].def.instrument_id != 0; i++) {
-        r->ins[r->count++] = r->books.ins[i];
-        r->feeds[i].summary =
-            (summary_feed_t){.ins = &r->ins[i - 1], .market = capture_market_name(r->ins[i - 1].def.kind)};
+        r->ins[r->count++]  = r->books.ins[i];
+        r->feeds[i].summary = (summary_feed_t){.ins    = &r->ins[i - 1],
+                                               .market = dbn ? "dbn" : capture_market_name(r->ins[i - 1].def.kind)};
     }
     if (!err && r->count != r->books.count) {
         err = err_set(ERR_UNSUPPORTED, "%s: the ids of its %u instruments are not 1 to %u", r->path, r->books.count,
@@ -457,10 +659,19 @@ static err_t rerun_open(rerun_t *r)
     if (!err && r->count == 0) {
         err = err_set(ERR_NOT_FOUND, "%s: no instrument is defined in it", r->path);
     }
+    err = err || r->books_only ? err : orders_room(r);
+    for (uint32_t i = 1; !err && r->bars && i <= r->count; i++) {
+        err                      = replay_bars_open(&r->feeds[i].bars, r->bars, &r->ins[i - 1]);
+        err                      = err ? err_wrap(ERR_CONFIG, "%s", r->ins[i - 1].symbol) : ERR_OK; /* usage */
+        r->feeds[i].summary.bars = &r->feeds[i].bars;
+    }
     if (!err && !r->books_only) {
         err = offline_open(&r->run, r->config, r->ins, r->count, r->strategies, r->strategy_count, NULL);
     }
     r->running = !err && !r->books_only;
+    if (!err && r->check && r->run.feed_delayed) {
+        err = err_set(ERR_CONFIG, "--check compares the engine's book as it is told: it does not go with latency.feed");
+    }
     return err;
 }
 
@@ -470,11 +681,11 @@ static void books_only_text(const rerun_t *r, double seconds)
     if (r->json) {
         json_t *feeds = json_object();
         for (uint32_t i = 1; i <= r->count; i++) {
-            const book_t *book = book_of(r, i);
+            const view_t book = book_of(r, i);
             json_object_set_new(feeds, r->ins[i - 1].symbol,
-                                json_pack("{s:s, s:i, s:i, s:I, s:I}", "health", feed_health_str(book_health(book)),
-                                          "bid_levels", (int)book_level_count(book, SIDE_BUY), "ask_levels",
-                                          (int)book_level_count(book, SIDE_SELL), "oracle_checked",
+                                json_pack("{s:s, s:i, s:i, s:I, s:I}", "health", feed_health_str(view_health(book)),
+                                          "bid_levels", (int)view_level_count(book, SIDE_BUY), "ask_levels",
+                                          (int)view_level_count(book, SIDE_SELL), "oracle_checked",
                                           (json_int_t)r->feeds[i].summary.oracle.checked, "oracle_mismatched",
                                           (json_int_t)r->feeds[i].summary.oracle.mismatched));
         }
@@ -491,9 +702,9 @@ static void books_only_text(const rerun_t *r, double seconds)
            " levels in %.3f s (%.2f million messages, %.2f million levels a second)\n",
            r->messages, r->levels, seconds, (double)r->messages / n / 1e6, (double)r->levels / n / 1e6);
     for (uint32_t i = 1; i <= r->count; i++) {
-        const book_t *book = book_of(r, i);
-        printf("  %-16s %-10s levels %u,%u\n", r->ins[i - 1].symbol, feed_health_str(book_health(book)),
-               book_level_count(book, SIDE_BUY), book_level_count(book, SIDE_SELL));
+        const view_t book = book_of(r, i);
+        printf("  %-16s %-10s levels %u,%u\n", r->ins[i - 1].symbol, feed_health_str(view_health(book)),
+               view_level_count(book, SIDE_BUY), view_level_count(book, SIDE_SELL));
     }
 }
 
@@ -501,6 +712,8 @@ static void rerun_free(rerun_t *r)
 {
     for (uint32_t i = 0; i <= RECORD_BOOKS_MAX; i++) {
         oracle_free(&r->feeds[i].oracle);
+        order_tally_free(r->feeds[i].tally);
+        replay_bars_free(&r->feeds[i].bars);
     }
     if (r->running) {
         offline_close(&r->run);
@@ -521,12 +734,6 @@ static void rerun_print(rerun_t *r, double seconds, double ns_per_tsc)
     for (uint32_t i = 1; i <= r->count; i++) {
         judge(r, i);
         feeds[i - 1] = r->feeds[i].summary;
-    }
-    if (r->orders_passed != 0) {
-        char text[128];
-        snprintf(text, sizeof text, "%" PRIu64 " messages of single orders (MBO_UPDATE) were not replayed",
-                 r->orders_passed);
-        finding(r, text);
     }
     if (r->books_only) {
         books_only_text(r, seconds);
@@ -549,15 +756,43 @@ static void rerun_print(rerun_t *r, double seconds, double ns_per_tsc)
         fputc('\n', stdout);
         json_decref(o);
     } else {
-        summary_text(&sum, stdout, command_colour(stdout));
+        FILE *to = r->csv && strcmp(r->csv, "-") == 0 ? stderr : stdout; /* stdout is the CSV then */
+        summary_text(&sum, to, command_colour(to));
     }
+}
+
+/* All series to their end, and into the file that was asked for. */
+static err_t bars_end(rerun_t *r)
+{
+    err_t err = ERR_OK;
+    for (uint32_t i = 1; r->bars && i <= r->count && !err; i++) {
+        err = replay_bars_end(&r->feeds[i].bars);
+    }
+    if (err || !r->csv) {
+        return err;
+    }
+    FILE *to = strcmp(r->csv, "-") == 0 ? stdout : fopen(r->csv, "we");
+    if (!to) {
+        return err_set(ERR_IO, "--csv %s: %s", r->csv, strerror(errno));
+    }
+    for (uint32_t i = 1; i <= r->count; i++) {
+        replay_bars_csv(to, &r->feeds[i].bars, r->feeds[i].summary.market, i == 1);
+    }
+    const bool bad = ferror(to) || fflush(to) != 0;
+    if (to != stdout && fclose(to) != 0) {
+        return err_set(ERR_IO, "--csv %s: %s", r->csv, strerror(errno));
+    }
+    return bad ? err_set(ERR_IO, "--csv %s: cannot be written", r->csv) : ERR_OK;
 }
 
 /* The end of the file says how long it went on after its last message: what is due until then comes. */
 static err_t end(rerun_t *r)
 {
     const recording_extent_t *e   = recording_extent(r->file.reader);
-    err_t                     err = ERR_OK;
+    err_t                     err = bars_end(r);
+    if (err) {
+        return err;
+    }
     if (r->books_only || r->messages == 0) {
         return ERR_OK;
     }
@@ -582,7 +817,7 @@ int replay_recording_command(int argc, char **argv)
     r->notes  = json_array();
     struct timespec t0, t1;
     err_t           err = rerun_open(r);
-    rc                  = err == ERR_CONFIG || err == ERR_IO ? EXIT_USAGE : EXIT_FINDING;
+    rc                  = err == ERR_CONFIG || !r->config ? EXIT_USAGE : EXIT_FINDING;
     clock_gettime(CLOCK_MONOTONIC, &t0);
     const uint64_t tsc = __rdtsc();
     err                = err ? err : loop(r);

@@ -11,9 +11,13 @@
  *          known then is given to it as a snapshot: it sees the same books as a replay of everything would, and trades
  *          from there.
  * Oracle   --check: the venue's own best quotes (TOP) against the book after every diff, as for captures; where there are
- *          none, every level of each book that the recorder wrote into its syncs against ours at that place.
+ *          none, every level of each book that the recorder wrote into its syncs against ours at that place. Single orders:
+ *          after every complete message against a second, slow keeper of them (order_tally.h), the whole of it after
+ *          snapshots, every 4096 messages and at the end; and each order of the syncs with its place in the queue.
  * Books    --books-only: no engine, venue or strategy; the book of each instrument alone.
- * Limits   feeds of levels: messages of single orders (MBO_UPDATE) are recorded, exported and not replayed; a fault says so.
+ * Orders   an instrument is fed by levels or by single orders (MBO_UPDATE). A configuration with engine.mbo_books 0 is given
+ *          room for those whose orders stand in the first block or the last sync; one with another number is taken as it
+ *          is. Orders or levels beyond engine.mbo_orders, engine.mbo_levels break the book: the fault names them.
  * Exit     0 ok; 1 the data has faults (named); 2 usage. */
 #pragma once
 

@@ -75,6 +75,11 @@ void summary_quality_text(FILE *to, const char *indent, const json_t *quality)
     fputc('\n', to);
 }
 
+static uint64_t order_count(view_t book) /* of single orders */
+{
+    return (uint64_t)mbo_order_count(l3_mbo(book.l3), SIDE_BUY) + mbo_order_count(l3_mbo(book.l3), SIDE_SELL);
+}
+
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */
 static json_t *feed_json(const summary_t *s, const summary_feed_t *feed)
 {
@@ -109,6 +114,11 @@ static json_t *feed_json(const summary_t *s, const summary_feed_t *feed)
     }
     json_object_set_new(o, "best_bid", bid_qty ? json_string(price(ins, bid).text) : json_null());
     json_object_set_new(o, "best_ask", ask_qty ? json_string(price(ins, ask).text) : json_null());
+    json_object_set_new(o, "best_bid_qty", json_string(money(bid_qty, ins->def.qty_exp).text));
+    json_object_set_new(o, "best_ask_qty", json_string(money(ask_qty, ins->def.qty_exp).text));
+    if (book.kind == VIEW_L3) {
+        json_object_set_new(o, "orders", json_u64(order_count(book)));
+    }
     if (s->check) {
         json_object_set_new(o, "oracle",
                             json_pack("{s:o, s:o}", "checked", json_u64(feed->oracle.checked), "mismatched",
@@ -274,6 +284,10 @@ static void books_text(const summary_t *s, FILE *to, const char *bold, const cha
             fprintf(to, "  %" PRIu64 ", %" PRIu64, f->oracle.checked, f->oracle.mismatched);
         }
         fputc('\n', to);
+        if (book.kind == VIEW_L3) {
+            fprintf(to, "    %" PRIu64 " single orders; best %s x %s\n", order_count(book),
+                    money(bid_qty, f->ins->def.qty_exp).text, money(ask_qty, f->ins->def.qty_exp).text);
+        }
         if (f->tape.bad) {
             json_t *quality = summary_quality(f->tape.trades, "trades", f->tape.bad, f->tape.findings);
             summary_quality_text(to, "    ", quality);

@@ -271,7 +271,8 @@ static void wait_for_more(tail_t *t)
         }
         if (role_mono_ns() > look) { /* a look at the directory, four times a second */
             look = role_mono_ns() + NS_PER_S / 4;
-            if (!again(t) && !t->follow && attach_stale(&t->a)) {
+            (void)again(t);
+            if (!t->follow && attach_stale(&t->a)) {
                 return;
             }
         }

@@ -187,6 +187,33 @@ bool l3_age(l3_t *l3, int64_t mono_ns, int64_t max_age_ns)
     return true;
 }
 
+/* ---- moving into a larger one --------------------------------------------------------------------------------------- */
+err_t l3_copy(l3_t *to, const l3_t *from, mbo_order_t *queue, uint32_t queue_max)
+{
+    const mbo_t *orders = l3_mbo(from);
+    mbo_t       *room   = mbo_of(to);
+    mbo_level_t  level;
+    err_t        err = ERR_OK;
+    mbo_clear(room);
+    for (side_t side = SIDE_BUY; side <= SIDE_SELL; side++) {
+        for (bool more = mbo_level(orders, side, 0, &level); more; more = mbo_worse(orders, side, &level)) {
+            if (level.count > queue_max) {
+                return err_set(ERR_ARG, "book %s: a level of %u orders, room for %u", from->symbol, level.count,
+                               queue_max);
+            }
+            const uint32_t count = mbo_queue(orders, side, level.px, queue, level.count);
+            for (uint32_t i = 0; i < count && err == ERR_OK; i++) {
+                err = mbo_add(room, queue[i].id, side, level.px, queue[i].qty);
+            }
+        }
+    }
+    if (err == ERR_OK && mbo_health(orders) != FEED_RECOVERING) {
+        err = mbo_feed(room, mbo_health(orders), mbo_reason(orders));
+    }
+    *to = *from; /* the head: the orders lie behind it */
+    return err;
+}
+
 /* ---- reading ------------------------------------------------------------------------------------------------------- */
 uint32_t l3_levels(const l3_t *l3, side_t side, level_t *out, uint32_t max)
 {

@@ -62,6 +62,12 @@ err_t l3_apply(l3_t *l3, const mbo_update_t *upd, const mbo_entry_t *entries, in
 err_t l3_feed(l3_t *l3, const feed_state_t *state, int64_t mono_ns);
 bool  l3_age(l3_t *l3, int64_t mono_ns, int64_t max_age_ns);
 
+/* l3_copy: to, new and with limits of its own, becomes what from is: orders in their queues, state, what is due next.
+ *   queue    room for the orders of from's longest level, queue_max of them
+ * Returns ERR_OK; ERR_LIMIT (to has no room), ERR_ARG (queue has none) with a sentence: to is to be thrown away then.
+ * Cost     mbo_clear, and mbo_add for each order. */
+err_t l3_copy(l3_t *to, const l3_t *from, mbo_order_t *queue, uint32_t queue_max);
+
 /* l3_mbo: its orders, for queue places and walks over orders. */
 static inline const mbo_t *l3_mbo(const l3_t *l3)
 {

@@ -88,6 +88,12 @@ static void tick_set(ladder_t *l, uint64_t tick)
     l->bias = tick == 0 ? 0 : ((uint64_t)LADDER_PX_LIMIT / tick + 1 + window_of(l)) * tick;
 }
 
+/* Where a window begins that has key at three quarters, or up to 63 ticks above. */
+static uint64_t base_for(const ladder_t *l, uint64_t key)
+{
+    return (key - window_of(l) / 4 * 3) & ~(uint64_t)63;
+}
+
 void ladder_clear(ladder_t *ladder)
 {
     if (ladder->learns) {
@@ -97,7 +103,8 @@ void ladder_clear(ladder_t *ladder)
     memset(ring_of(ladder), 0xFF, window_of(ladder) * sizeof(uint32_t));
     memset(bits0_of(ladder), 0, bits0_words(ladder->mask + 1) * sizeof(uint64_t));
     memset(bits1_of(ladder), 0, bits1_words(ladder->mask + 1) * sizeof(uint64_t));
-    ladder->base      = UINT64_C(1) << 63; /* without a tick no price comes near it; with one the first sets it */
+    /* No price between two ticks has its key there; without a tick no price at all. */
+    ladder->base      = ladder->tick == 0 ? UINT64_C(1) << 63 : base_for(ladder, ladder_key(ladder, 0));
     ladder->bits2     = 0;
     ladder->best      = NIL;
     ladder->best_rank = INT64_MIN;
@@ -324,12 +331,6 @@ static uint32_t near_below(const ladder_t *l, uint64_t end)
     const uint32_t pos = word << 6 | bit_highest(bits);
     const uint64_t key = l->base + ((pos - l->base) & l->mask);
     return key < end ? ring_of(l)[pos] : NIL;
-}
-
-/* Where a window begins that has key at three quarters, or up to 63 ticks above. */
-static uint64_t base_for(const ladder_t *l, uint64_t key)
-{
-    return (key - window_of(l) / 4 * 3) & ~(uint64_t)63;
 }
 
 static uint64_t row_key(const ladder_t *l, uint32_t row)

@@ -57,9 +57,9 @@ typedef struct ladder_cfg {
 typedef struct ladder_level {
     int64_t  px;  /* not to be written */
     int64_t  qty; /* this and the rest: the owner's */
-    uint32_t count;
     uint32_t head;
     uint32_t tail;
+    uint32_t count;
     uint32_t reserved;
 } ladder_level_t;
 
@@ -152,6 +152,18 @@ static inline uint32_t ladder_find(const ladder_t *ladder, int64_t px)
 {
     const uint64_t key = ladder_key(ladder, px);
     return __builtin_expect(ladder_near(ladder, key), 1) ? *ladder_slot(ladder, key) : ladder_find_far(ladder, px);
+}
+
+/* ladder_find_near: the row of the level of a key (ladder_key) when it lies in the window; LADDER_NONE otherwise. */
+static inline uint32_t ladder_find_near(const ladder_t *ladder, uint64_t key)
+{
+    return __builtin_expect(ladder_near(ladder, key), 1) ? *ladder_slot(ladder, key) : LADDER_NONE;
+}
+
+/* ladder_reaches: is there a level at px or better? */
+static inline bool ladder_reaches(const ladder_t *ladder, int64_t px)
+{
+    return ladder->best_rank >= ladder_rank(ladder, px);
 }
 
 /* ladder_take: the row of the level at px, made when there is none; LADDER_NONE, and nothing changed, when it would be

@@ -1,7 +1,7 @@
 /* mbo: the single orders (L3, market by order) of one instrument as a venue's feed names them, and whether they may be
  * trusted. It matches nothing (that is core/match/clob.h); it keeps what the feed says, in the order it says it.
  *
- *     id ──▶ slots {hash, row}      8 bytes each; the id itself is in the order, which is needed anyway
+ *     id ──▶ buckets {7 tags, rows, levels}     a line; a tag is 7 bits of hash, the id itself is in the order
  *     row ──▶ orders {id, qty, level, side, next, prev}     32 bytes, recycled last in, first out
  *     side, px ──▶ levels {px, qty, count, head, tail}      two ladders (ladder.h); a queue of orders, oldest first
  *
@@ -22,9 +22,9 @@
  *          than is left (GARBLED); orders or levels full (LIMIT).
  * Queues   with cfg.no_queues orders are not linked and only their level is kept (L2 from an L3 feed): some ns less a
  *          message, and mbo_ahead and mbo_queue have no answer. Everything else is the same.
- * Memory   one block, the caller's; indexes, no pointers: its bytes are a snapshot. 48 to 64 bytes an order, 80 a level, 8 a
- *          tick of window. Slots are sized to what can be live and are deleted by shifting back: a book that lives for
- *          days is as fast as a new one.
+ * Memory   one block, the caller's; indexes, no pointers: its bytes are a snapshot. 46 bytes an order, 80 a level, 8 a
+ *          tick of window. Buckets are sized to what can be live and closed up when an order leaves a full one: a book that
+ *          lives for days is as fast as a new one.
  * Cost     add, reduce, modify: one hash probe, one level. A level within cfg.window_ticks of the best is found by its
  *          tick (~2 ns); beyond, in a tree: O(log levels).
  * Threads  one.  Units  px, qty of the instrument.
@@ -70,6 +70,13 @@ typedef struct mbo_level {
 
 typedef struct mbo mbo_t;
 
+typedef struct mbo_top { /* private: the best level of a side, bids first in each mbo */
+    int64_t  px;         /* 0, and qty 0 = none */
+    int64_t  qty;
+    uint32_t at;     /* its number among all levels */
+    uint32_t orders; /* of the side */
+} mbo_top_t;
+
 /* Life. footprint: 0 and a sentence when cfg is out of its limits; new: an empty book, BROKEN/START, NULL likewise; join:
  * the book in a block that was formatted before (a copied arena), NULL with a sentence when there is none. */
 size_t mbo_align(void);
@@ -77,7 +84,7 @@ size_t mbo_footprint(const mbo_cfg_t *cfg);
 mbo_t *mbo_new(void *mem, const mbo_cfg_t *cfg);
 mbo_t *mbo_join(void *mem);
 
-/* mbo_clear: no orders, RECOVERING: what follows is the venue's picture from nothing. O(slots). */
+/* mbo_clear: no orders, RECOVERING: what follows is the venue's picture from nothing. O(orders_max). */
 void mbo_clear(mbo_t *mbo);
 
 /* mbo_feed: what the adapter says of the feed, see States. ERR_OK; ERR_ARG with a sentence for a health or reason that
@@ -89,12 +96,20 @@ err_t mbo_feed(mbo_t *mbo, feed_health_t health, feed_reason_t reason);
  *         sum): GARBLED; ERR_LIMIT: LIMIT. Each fault with a sentence; orders and levels are as before. */
 err_t mbo_add(mbo_t *mbo, uint64_t id, side_t side, int64_t px, int64_t qty);
 
-/* mbo_reduce: qty less of an order, by a cancel or an execution; none left = it is gone.
+/* mbo_less: qty less of an order, by a cancel or an execution, or all that is left of it (all; qty is not read then). None
+ * left = it is gone. One call for both, because which of them comes next is what a reader of a feed cannot guess.
  * Returns ERR_OK; ERR_AGAIN; ERR_NOT_FOUND: LOST; ERR_RANGE (qty below 1 or more than is left): GARBLED. As above. */
-err_t mbo_reduce(mbo_t *mbo, uint64_t id, int64_t qty);
+err_t mbo_less(mbo_t *mbo, uint64_t id, int64_t qty, bool all);
 
-/* mbo_remove: all that is left of an order. Returns as mbo_reduce, whose quantity a feed does not always say. */
-err_t mbo_remove(mbo_t *mbo, uint64_t id);
+/* mbo_reduce, mbo_remove: the one and the other. */
+static inline err_t mbo_reduce(mbo_t *mbo, uint64_t id, int64_t qty)
+{
+    return mbo_less(mbo, id, qty, false);
+}
+static inline err_t mbo_remove(mbo_t *mbo, uint64_t id)
+{
+    return mbo_less(mbo, id, 0, true);
+}
 
 /* mbo_modify: new price and quantity left; the side stays.
  * Returns ERR_OK; ERR_AGAIN; ERR_NOT_FOUND: LOST; ERR_RANGE: GARBLED; ERR_LIMIT: LIMIT. As above. */
@@ -122,7 +137,14 @@ int64_t mbo_ahead(const mbo_t *mbo, uint64_t id);
  * mbo_worse: level->px is replaced by the best level that is worse; false and all 0 when there is none. Walking a side:
  *     for (bool more = mbo_level(mbo, side, 0, &level); more; more = mbo_worse(mbo, side, &level)) { ... }
  * ~3 ns a level in the window. */
-void mbo_best(const mbo_t *mbo, int64_t *bid_px, int64_t *bid_qty, int64_t *ask_px, int64_t *ask_qty);
+static inline void mbo_best(const mbo_t *mbo, int64_t *bid_px, int64_t *bid_qty, int64_t *ask_px, int64_t *ask_qty)
+{
+    const mbo_top_t *top = (const mbo_top_t *)(const void *)mbo;
+    *bid_px              = top[0].px;
+    *bid_qty             = top[0].qty;
+    *ask_px              = top[1].px;
+    *ask_qty             = top[1].qty;
+}
 bool mbo_level(const mbo_t *mbo, side_t side, uint32_t n, mbo_level_t *out);
 bool mbo_worse(const mbo_t *mbo, side_t side, mbo_level_t *level);
 
@@ -132,7 +154,7 @@ bool mbo_level_at(const mbo_t *mbo, side_t side, int64_t px, mbo_level_t *out);
 /* mbo_queue: the orders of a level, oldest first, at most max; how many were written: 0 without queues. */
 uint32_t mbo_queue(const mbo_t *mbo, side_t side, int64_t px, mbo_order_t *out, uint32_t max);
 
-/* mbo_level_count, mbo_order_count: of a side. O(1). mbo_crossed: best bid at or above best ask. O(1). */
+/* mbo_level_count: of a side, O(1). mbo_order_count: of a side, O(levels). mbo_crossed: best bid at or above best ask, O(1). */
 uint32_t mbo_level_count(const mbo_t *mbo, side_t side);
 uint32_t mbo_order_count(const mbo_t *mbo, side_t side);
 bool     mbo_crossed(const mbo_t *mbo);

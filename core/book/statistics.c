@@ -54,11 +54,12 @@ bool statistics_trade(statistics_t *s, const instrument_t *ins, const trade_t *t
     const int64_t today = day_of(utc_ns);
     const int64_t ts = trade->ts_event_ns > 0 ? trade->ts_event_ns : trade->ts_recv_ns > 0 ? trade->ts_recv_ns : utc_ns;
     const int64_t day = day_of(ts);
+    const bool    bad = trade->qty <= 0 || (trade->px <= 0 && !ins->def.allow_negative);
     statistics_roll(s, utc_ns);
-    if (day == today + 1 && day_of(s->day_utc_ns) == today) {
+    if (!bad && day == today + 1 && day_of(s->day_utc_ns) == today) {
         day_begin(s, day);
     }
-    if (day < day_of(s->day_utc_ns) || trade->qty <= 0 || (trade->px <= 0 && !ins->def.allow_negative)) {
+    if (bad || day < day_of(s->day_utc_ns)) {
         s->uncounted++;
         return false;
     }

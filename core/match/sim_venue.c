@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "core/book/ladder.h"
 #include "core/types/hash.h"
 
 #define INSTRUMENTS_MAX 4096u
@@ -146,9 +147,10 @@ err_t sim_venue_instrument(sim_venue_t *venue, const instrument_t *ins, const fe
     *at = (venue_ins_t){.feed_seq = book_rpt_seq(book), .first = {OWN_NONE, OWN_NONE}, .listed = 1};
     fee_begin(&at->fee, fee);
     if (venue->mbo_bytes != 0) {
-        mbo_cfg_t cfg    = venue->cfg.mbo;
-        cfg.tick         = ins->band_count == 1 ? ins->bands[0].tick : 0;
-        const mbo_t *mbo = mbo_new(venue_mbo(venue, id), &cfg);
+        mbo_cfg_t     cfg  = venue->cfg.mbo;
+        const int64_t tick = ins->bands[0].tick;
+        cfg.tick           = ins->band_count == 1 && tick <= LADDER_TICK_MAX ? tick : 0; /* 0: learned */
+        const mbo_t *mbo   = mbo_new(venue_mbo(venue, id), &cfg);
         assert(mbo != NULL);
     }
     return ERR_OK;

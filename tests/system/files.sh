@@ -28,6 +28,9 @@ krx 20240102,10,12,9,11,5 20240103,11,13,8,12,6 20240104,12,12,12,12,0
 check "candles" exits 0 "$HWAL" replay --candles "$T/k.csv" --indicators --json
 check "candles: what is there" json "(lambda f: (f['kind'], f['candles'], f['seconds'], f['first']['time'], f['last'], f['quality']['bad'], f['indicators']['rsi14']) ==
     ('krx', 3, 86400, '2024-01-02T00:00:00Z', {'time': '2024-01-04T00:00:00Z', 'open': '12', 'high': '12', 'low': '12', 'close': '12', 'volume': '0'}, 0, None))(d['files'][0])"
+check "candles with nothing to compare with" exits 0 "$HWAL" replay --candles "$T/k.csv" --check
+check "it says so" says "^oracle: none: "
+check "no market: no gap in its place" says "k.csv: krx, 3 candles of 86400 s"
 check "candles as CSV" exits 0 "$HWAL" replay --candles "$T/k.csv" --csv -
 check "candles as CSV: rows" diff - "$T/out" <<'END'
 market,begin,open,high,low,close,volume
@@ -229,6 +232,9 @@ check "ESH4, second day: facts" esh4_facts 68792
 check "ESH4, both days" exits 0 "$HWAL" replay "${esh4}24.mbo.dbn.zst" "${esh4}25.mbo.dbn.zst" --check --json --expect $last,records=77517
 check "ESH4, both days: facts" esh4_facts 77517
 check "ESH4, both days: without trades" json "d['records'] - d['by_action']['trade'] == 74544"
+check "ESH4, the second day first" exits 1 "$HWAL" replay "${esh4}25.mbo.dbn.zst" "${esh4}24.mbo.dbn.zst" --json
+check "it names the file and the times" json "len(d['errors']) == 1 and '24.mbo.dbn.zst: instrument 17077: received at 17' in d['errors'][0] and 'wrong order' in d['errors'][0]"
+check "ESH4, a day twice" exits 1 "$HWAL" replay "${esh4}25.mbo.dbn.zst" "${esh4}25.mbo.dbn.zst" --check
 head -c 400000 "${esh4}25.mbo.dbn.zst" >"$T/half.dbn.zst"
 check "ESH4 cut" exits 1 "$HWAL" replay "$T/half.dbn.zst" --check
 check "ESH4 cut: says so" says "half.dbn.zst: "

@@ -15,11 +15,17 @@ for part in import info verify export; do
     check "$part --help has an example" says "example"
     check "$part: unknown option" exits 2 "$HWAL" record $part --no-such-option
 done
+check "replay FILE.hwr --help, with no such file" exits 0 "$HWAL" replay FILE.hwr --help
+check "is the help of recordings" says "^usage: hwal replay FILE.hwr "
+check "an absent recording" exits 1 "$HWAL" replay "$T/absent.hwr"
+check "is named" says "absent.hwr: "
 check "nothing runs" exits 3 "$HWAL" record --instance $N --out "$T/none.hwr"
 check "and no file is left" test ! -e "$T/none.hwr"
 head -c 1000 /dev/zero >"$T/zeros"
 check "zeros are no recording" exits 1 "$HWAL" record verify "$T/zeros"
 check "a pipe is refused" exits 1 "$HWAL" record verify <(:)
+check "import: zeros are no capture" exits 1 "$HWAL" record import "$T/zeros" --out "$T/none.hwr"
+check "import: no settings" exits 2 "$HWAL" record import "$T/zeros" --instruments "$T/absent" --out "$T/none.hwr"
 
 # a living instance, from its first message
 mkdir -p "$T/state"
@@ -32,14 +38,16 @@ for _ in $(seq 100); do
 done
 check "it runs" grep -q '"state":"RUN","epoch"' "$T/out"
 check "recorded" exits 0 "$HWAL" record --instance $N --seconds 5 --md --events --out "$T/live.hwr" --json
-check "thousands" json "d['messages'] > 5000 and d['lost'] == 0 and d['syncs'] >= 2"
+check "thousands" json "d['messages'] > 5000 and d['lost'] == 0 and d['syncs'] >= 2 and d['books_unknown'] == 0"
+check "no such folder" exits 1 "$HWAL" record --instance $N --seconds 1 --out "$T/absent/live.hwr"
 check "0640" test "$(stat -c %a "$T/live.hwr")" = 640
 check "nothing is overwritten" exits 2 "$HWAL" record --instance $N --seconds 1 --out "$T/live.hwr"
 check "it says so" says "nothing is overwritten"
 check "verify" exits 0 "$HWAL" record verify "$T/live.hwr" --json
 check "8 instruments, from md and ev" json "d['ended'] and len(d['instruments']) == 8 and 'md.sim' in d['sources'] and 'ev' in d['sources'] and d['messages']['BOOK_UPDATE'] > 1000"
 cp "$T/out" "$T/verify"
-check "one instrument, until SIGINT" sh -c "'$HWAL' record --instance $N --instrument 1 --out '$T/one.hwr' --quiet >/dev/null & p=\$!; sleep 2; kill -INT \$p; wait \$p"
+check "one instrument, until SIGINT" exits 0 sh -c "'$HWAL' record --instance $N --instrument 1 --out '$T/one.hwr' --quiet >/dev/null & p=\$!; sleep 2; kill -INT \$p; wait \$p"
+check "begun in the middle of the feed: the book is not known, and it says so" says "books not known at the end: 1;"
 check "it is whole" exits 0 "$HWAL" record verify "$T/one.hwr"
 check "and holds nothing of others" test "$("$HWAL" record export "$T/one.hwr" --csv | tail -n +2 | grep -v REFRESH | cut -d, -f6 | sort -u)" = 1
 
@@ -78,7 +86,8 @@ rows = [json.loads(l) for l in open(sys.argv[1])]
 loss = [r for r in rows if r["loss"]]
 lost = json.load(open(sys.argv[2]))["lost"]
 spans = {(r["message"]["body"]["seq_from"], r["message"]["body"]["seq_to"]) for r in loss}
-sys.exit(0 if loss and sum(b - a + 1 for a, b in spans) == lost else 1)
+books = {r["message"]["body"]["instrument_id"] for r in loss}
+sys.exit(0 if books == set(range(1, 9)) and sum(b - a + 1 for a, b in spans) == lost else 1)
 PY
 fi
 stop
@@ -96,8 +105,8 @@ assert collections.Counter(r["type"] for r in j if not r["refresh"]) == v["messa
 rows = list(csv.DictReader(open(t + "/live.csv")))
 books = [r for r in rows if r["type"] == "BOOK_UPDATE" and r["mark"] == "" and r["side"]]
 assert len(books) == v["levels"], (len(books), v["levels"])
-want = [(b[0], b[1]) for r in j if r["type"] == "BOOK_UPDATE" and not r["refresh"] for s in ("bids", "asks") for b in r["decimals"][s]]
-assert [(b["px"], b["qty"]) for b in books] == want, "levels"
+want = [(s, b[0], b[1]) for r in j if r["type"] == "BOOK_UPDATE" and not r["refresh"] for s in ("bids", "asks") for b in r["decimals"][s]]
+assert [({"BUY": "bids", "SELL": "asks"}[b["side"]], b["px"], b["qty"]) for b in books] == want, "levels"
 exp = {i["instrument_id"]: i for i in v["instruments"]}
 for r, m in zip([r for r in rows if r["type"] == "TRADE"], [m for m in j if m["type"] == "TRADE"]):
     b, i = m["message"]["body"], exp[int(r["instrument_id"])]
@@ -105,6 +114,10 @@ for r, m in zip([r for r in rows if r["type"] == "TRADE"], [m for m in j if m["t
 times = [r["ts_ns"] for r in j]
 assert times == sorted(times)
 PY
+for part in "record export --csv" replay; do # shellcheck disable=SC2086
+    check "$part: backwards" exits 2 "$HWAL" $part "$T/live.hwr" --from 2024-08-08T12:00:01 --to 2024-08-08T12:00:01
+    check "it says so" says "--from is not before --to"
+done
 check "replay, checked" exits 0 "$HWAL" replay "$T/live.hwr" --check --json --strategy none
 check "books live, no difference" json "all(f['health'] in ('LIVE','STALE') and f['oracle']['mismatched'] == 0 and f['oracle']['checked'] > 0 for f in d['feeds'].values())"
 
@@ -145,5 +158,47 @@ PY
     done
 else
     echo "SKIP captures: no $SHARED/data/binance"
+fi
+
+# single orders: Databento files by import, against what a replay of the files themselves says
+if [ -d "$SHARED/data/databento" ]; then
+    esh4=$SHARED/data/databento/esh4-glbx-mdp3-202312
+    check "orders: import" exits 0 "$HWAL" record import "${esh4}24.mbo.dbn.zst" "${esh4}25.mbo.dbn.zst" --out "$T/es.hwr" --json
+    check "orders: every record" json "d['records'] == 77517 and d['faults'] == 0"
+    check "orders: replay, checked" exits 0 "$HWAL" replay "$T/es.hwr" --check --strategy none --json
+    published="(f['health'], f['bid_levels'], f['ask_levels'], f['best_bid'], f['best_ask'], f['best_bid_qty'], f['best_ask_qty'], f['orders'], f['last_update_id'])
+        == ('LIVE', 922, 565, '4810.00', '4810.25', '22', '28', 11217, 59585)"
+    check "orders: the published facts" json "(lambda f: $published)(d['feeds']['ESH4'])"
+    check "orders: trades, and a second opinion on all messages" json "(lambda f: f['trades'] == 2973 and f['oracle']['mismatched'] == 0 and f['oracle']['checked'] == f['diffs'] + f['snapshots'] > 40000)(d['feeds']['ESH4'])"
+    check "orders: room was made, and it is said" says "room for them was made"
+    check "orders: from the middle" exits 0 "$HWAL" replay "$T/es.hwr" --from 2023-12-25T23:30:00 --check --strategy none --json
+    check "orders: the same in the end" json "(lambda f: $published and 10000 < f['oracle']['checked'] < 40000)(d['feeds']['ESH4'])"
+    check "orders: before the opening the book is crossed" exits 0 "$HWAL" replay "$T/es.hwr" --from 2023-12-25T22:50:00 --to 2023-12-25T22:55:00 --check --books-only --json
+    check "orders: STALE then, and as it was" json "(lambda f: f['health'] == 'STALE' and f['oracle_mismatched'] == 0 and f['oracle_checked'] > 0)(d['feeds']['ESH4'])"
+    printf 'venue:\n  queue: l3\n' >"$T/l3.yaml"
+    check "orders: strategies, our exact place" exits 0 "$HWAL" replay "$T/es.hwr" --config "$T/l3.yaml" --check --json
+    check "orders: fills" json "d['fills'] > 0 and d['models']['queue'] == 'l3' and d['feeds']['ESH4']['orders'] == 11217"
+    printf 'engine:\n  mbo_books: 1\n  mbo_orders: 9000\n' >"$T/small.yaml"
+    check "orders: too many of them" exits 1 "$HWAL" replay "$T/es.hwr" --config "$T/small.yaml" --strategy none
+    check "orders: the setting is named" says "LIMIT.*engine.mbo_orders"
+    check "orders: bars add up" exits 0 "$HWAL" replay "$T/es.hwr" --strategy none --bars time:600s --csv "$T/bars.csv" --json
+    check "orders: as many trades" json "d['feeds']['ESH4']['bars']['trades'] == 2973"
+    check "orders: rows" test "$(wc -l <"$T/bars.csv")" -gt 3
+    head -c 400000 "${esh4}25.mbo.dbn.zst" >"$T/half.dbn.zst"
+    check "orders: a cut file" exits 1 "$HWAL" record import "$T/half.dbn.zst" --out "$T/half.hwr"
+    check "orders: it is named" says "half.dbn.zst: "
+    check "orders: the book is broken there" exits 1 "$HWAL" replay "$T/half.hwr" --strategy none --check --json
+    check "orders: LOST, at the end" json "d['feeds']['ESH4']['reason'] == 'LOST' and d['feeds']['ESH4']['oracle']['mismatched'] == 0"
+    for schema in trades mbp-10 ohlcv-1d; do
+        check "$schema is refused" exits 1 "$HWAL" record import "$SHARED/data/databento/dbn-small/test_data.$schema.dbn" --out "$T/no.hwr"
+        check "$schema: by name" says "schema $schema; a recording is made of single orders only"
+        check "$schema: no file is left" test ! -e "$T/no.hwr"
+    done
+    check "orders: files in the wrong order" exits 1 "$HWAL" record import "${esh4}25.mbo.dbn.zst" "${esh4}24.mbo.dbn.zst" --out "$T/no.hwr"
+    check "orders: that is said" says "24.mbo.dbn.zst: byte .*wrong order"
+    check "orders: and no file is left" test ! -e "$T/no.hwr"
+    check "options of captures" exits 2 "$HWAL" record import "${esh4}24.mbo.dbn.zst" --market spot --out "$T/no.hwr"
+else
+    echo "SKIP single orders: no $SHARED/data/databento"
 fi
 done_

@@ -6,7 +6,8 @@
  *  3. faults: each names what it is, breaks the book with its reason, once; then ERR_AGAIN until a snapshot, which heals;
  *     the sequence is counted meanwhile
  *  4. crossed: STALE/CROSSED, never LIVE, not by FEED_STATE either; it heals by itself
- *  5. actions: what each does to an order and its place */
+ *  5. actions: what each does to an order and its place
+ *  6. copy: the same book in a larger block, BROKEN ones too; a queue without room is refused */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -136,6 +137,30 @@ static void test_l3_parts(void **state)
             }
             free(l3);
         }
+    }
+}
+
+static void test_l3_copy(void **state)
+{
+    (void)state;
+    mbo_order_t queue[2];
+    for (int broken = 0; broken < 3; broken++) {
+        l3_t *from = make_live(), *to = make(0);
+        if (broken == 1) { /* a fault of the orders: their health too */
+            const mbo_entry_t none = entry(MBO_CANCEL, 9, SIDE_BUY, 10, 1);
+            assert_int_equal(tell(from, WHOLE, 2, &none, 1), ERR_NOT_FOUND);
+        } else if (broken == 2) { /* of the message alone */
+            assert_int_equal(tell(from, WHOLE, 7, NULL, 0), ERR_GAP);
+        }
+        assert_int_equal(l3_copy(to, from, queue, 1), ERR_ARG);
+        assert_non_null(strstr(err_msg(), "a level of 2 orders, room for 1"));
+        assert_int_equal(l3_copy(to, from, queue, 2), ERR_OK);
+        assert_int_equal(l3_hash(1, to), l3_hash(1, from));
+        const mbo_entry_t more = entry(MBO_ADD, 4, SIDE_BUY, 9, 5);
+        assert_int_equal(tell(to, WHOLE, from->rpt_seq + 1, &more, 1), broken ? ERR_AGAIN : ERR_OK);
+        assert_int_equal(mbo_find(l3_mbo(to), 4, &queue[0]), !broken);
+        free(from);
+        free(to);
     }
 }
 
@@ -276,9 +301,13 @@ static void test_l3_depth_beyond_an_int64(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_l3_life),    cmocka_unit_test(test_l3_parts),
-        cmocka_unit_test(test_l3_faults),  cmocka_unit_test(test_l3_crossed),
-        cmocka_unit_test(test_l3_actions), cmocka_unit_test(test_l3_depth_beyond_an_int64),
+        cmocka_unit_test(test_l3_life),
+        cmocka_unit_test(test_l3_parts),
+        cmocka_unit_test(test_l3_copy),
+        cmocka_unit_test(test_l3_faults),
+        cmocka_unit_test(test_l3_crossed),
+        cmocka_unit_test(test_l3_actions),
+        cmocka_unit_test(test_l3_depth_beyond_an_int64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,6 +113,28 @@ static void test_ladder_by_hand(void **state)
     free(l);
 }
 
+/* A side that begins with a price between two ticks, at the end of what is legal, where an empty window might wait. */
+static void test_ladder_begins_odd(void **state)
+{
+    (void)state;
+    const int64_t end = LADDER_PX_LIMIT / 3 * 3;
+    for (side_t side = SIDE_BUY; side <= SIDE_SELL; side++) {
+        for (int64_t first = LADDER_PX_LIMIT - 1; first > LADDER_PX_LIMIT - 3000; first--) {
+            ladder_t *l    = make(&(ladder_cfg_t){.tick = 3, .window_ticks = 256, .levels_max = 4, .side = side});
+            int64_t   px[] = {first, end - 4500, end - 6000};
+            for (unsigned i = 0; i < 3; i++) {
+                ladder_take(l, px[i]);
+            }
+            uint32_t row = ladder_best(l);
+            for (unsigned i = 0; i < 3; i++, row = ladder_worse(l, px_of(l, row))) {
+                assert_int_equal(px_of(l, row), px[side == SIDE_BUY ? i : 2 - i]);
+            }
+            assert_int_equal(row, LADDER_NONE);
+            free(l);
+        }
+    }
+}
+
 static void test_ladder_learns(void **state)
 {
     (void)state;
@@ -375,6 +397,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ladder_life),
         cmocka_unit_test(test_ladder_by_hand),
+        cmocka_unit_test(test_ladder_begins_odd),
         cmocka_unit_test(test_ladder_learns),
         cmocka_unit_test(test_ladder_agrees_with_model),
         cmocka_unit_test(test_ladder_follows),

@@ -56,7 +56,8 @@ static statistics_t model_show(const model_t *m, const instrument_t *ins, int64_
                               : t->ts_recv_ns ? t->ts_recv_ns
                                               : m->heard[i < m->count ? i : 0];
         const int64_t of    = ts / NS_PER_DAY;
-        const bool    early = i < m->count && day <= now && of == now + 1;
+        const bool    good  = t->qty > 0 && (t->px > 0 || ins->def.allow_negative);
+        const bool    early = i < m->count && good && day <= now && of == now + 1;
         const int64_t next  = early ? now + 1 : day < now ? now : day;
         if (next != day) {
             s   = (statistics_t){.instrument_id  = 1,
@@ -68,7 +69,7 @@ static statistics_t model_show(const model_t *m, const instrument_t *ins, int64_
         if (i == m->count) {
             break;
         }
-        if (of < day || t->qty <= 0 || (t->px <= 0 && !ins->def.allow_negative)) {
+        if (of < day || !good) {
             s.uncounted++;
             continue;
         }
@@ -211,6 +212,10 @@ static void test_statistics_no_trades(void **state)
         assert_int_equal(s.trades, 0);
     }
     statistics_trade(&s, &negative, &none[3], DAY0);
+    const trade_t next = at(DAY0 + NS_PER_DAY, 5, 0); /* nor does its stamp begin a day */
+    statistics_trade(&s, &negative, &next, DAY0 + 1);
+    assert_int_equal(s.day_utc_ns, DAY0);
+    assert_int_equal(s.uncounted, 5);
     assert_int_equal(s.trades, 1);
     assert_int_equal(s.high_px, -1);
     assert_int_equal(s.low_px, -1);

@@ -638,6 +638,35 @@ static void test_clob_self_trade_by_hand(void **state)
     free(clob);
 }
 
+/* Thin slices of an iceberg in a long queue: counting what a taker causes goes through the queue a few times, not once a
+ * slice (that would be minutes here). Exactly as many events as are due are room enough. */
+static void test_clob_counts_slices_at_once(void **state)
+{
+    (void)state;
+    const uint32_t   n      = 1u << 18;
+    const clob_cfg_t cfg    = {.px_step = 1, .orders_max = n + 2, .window_ticks = 256};
+    clob_t          *clob   = clob_new(aligned_alloc(clob_align(), clob_footprint(&cfg)), &cfg);
+    clob_event_t    *events = calloc(3 * (size_t)n, sizeof *events);
+    clob_out_t       out    = {.events = events, .cap = 3 * n};
+    clob_order_t     o      = {.px = 100, .qty = 1, .side = SIDE_SELL, .ord_type = ORD_TYPE_LIMIT, .tif = TIF_GTC};
+    for (o.id = 1; o.id <= n; o.id++) {
+        assert_int_equal(clob_submit(clob, &o, &out), ERR_OK);
+    }
+    o.qty         = n;
+    o.display_qty = 1;
+    assert_int_equal(clob_submit(clob, &o, &out), ERR_OK);
+    o       = (clob_order_t){.id = n + 2, .px = 100, .side = SIDE_BUY, .ord_type = ORD_TYPE_LIMIT, .tif = TIF_IOC};
+    o.qty   = 2 * n - 2; /* all but two slices, one of which shows up */
+    out.cap = 3 * n - 5;
+    assert_int_equal(clob_submit(clob, &o, &out), ERR_FULL);
+    out.cap++;
+    assert_int_equal(clob_submit(clob, &o, &out), ERR_OK);
+    assert_int_equal(out.count, out.cap);
+    assert_int_equal(clob_qty_at(clob, SIDE_SELL, 100), 1);
+    free(events);
+    free(clob);
+}
+
 static void test_clob_iceberg_by_hand(void **state)
 {
     (void)state;
@@ -745,12 +774,66 @@ static void test_clob_takes_any_ids(void **state)
     ids_live(ids);
 }
 
+/* On a book that has no level yet, too, where the window is not anywhere in particular. */
+static void test_clob_refuses_prices_between_ticks(void **state)
+{
+    (void)state;
+    static const int64_t middles[] = {0, (1LL << 62) - 1400, -(1LL << 62) + 1400, 1LL << 61, -(1LL << 61)};
+    const clob_cfg_t     cfg       = {.px_step = 5, .orders_max = ORDERS, .window_ticks = 256};
+    clob_t              *clob      = clob_new(aligned_alloc(clob_align(), clob_footprint(&cfg)), &cfg);
+    clob_event_t         events[ORDERS];
+    for (unsigned i = 0; i < sizeof middles / sizeof middles[0]; i++) {
+        for (int64_t px = middles[i] - 1399; px < middles[i] + 1400; px++) {
+            for (unsigned side = SIDE_BUY; side <= SIDE_SELL; side++) {
+                clob_out_t         out   = {.events = events, .cap = ORDERS};
+                const clob_order_t order = {
+                    .id = 1, .px = px, .qty = 1, .side = (uint8_t)side, .ord_type = ORD_TYPE_LIMIT, .tif = TIF_IOC};
+                assert_int_equal(clob_submit(clob, &order, &out), px % 5 == 0 ? ERR_OK : ERR_RANGE);
+            }
+        }
+    }
+    free(clob);
+}
+
+/* Whatever it is asked for, and in whichever round, no byte of the book changes and nothing outside is read. */
+static void test_clob_prefetch_changes_nothing(void **state)
+{
+    (void)state;
+    rng_state              = seed_start();
+    const clob_cfg_t cfg   = {.px_step = 5, .orders_max = 64, .window_ticks = 256};
+    const size_t     bytes = clob_footprint(&cfg);
+    clob_t          *clob  = clob_new(aligned_alloc(clob_align(), bytes), &cfg);
+    void            *copy  = malloc(bytes);
+    clob_event_t     events[128];
+    for (unsigned i = 0; i < 4000; i++) {
+        const clob_order_t order  = {.id       = 1 + rng(200),
+                                     .px       = rng(9) == 0 ? (int64_t)(rng(1u << 31) << 31) - (1LL << 61)
+                                                             : 5 * (int64_t)rng(90),
+                                     .qty      = 1 + (int64_t)rng(9),
+                                     .side     = (uint8_t)rng(4),
+                                     .ord_type = ORD_TYPE_LIMIT,
+                                     .tif      = TIF_GTC};
+        int64_t            leaves = 0;
+        clob_out_t         out    = {.events = events, .cap = 128};
+        memcpy(copy, clob, bytes);
+        for (unsigned round = 0; round < CLOB_PREFETCH_ROUNDS; round++) {
+            clob_prefetch(clob, order.id, (side_t)order.side, order.px, round);
+        }
+        assert_memory_equal(copy, clob, bytes);
+        (void)(rng(2) == 0 ? clob_submit(clob, &order, &out) : clob_cancel(clob, order.id, &leaves));
+    }
+    free(copy);
+    free(clob);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_clob_refuses_bad_cfg),    cmocka_unit_test(test_clob_priority_by_hand),
-        cmocka_unit_test(test_clob_self_trade_by_hand), cmocka_unit_test(test_clob_iceberg_by_hand),
-        cmocka_unit_test(test_clob_takes_any_ids),      cmocka_unit_test(test_clob_equals_slow_matcher),
+        cmocka_unit_test(test_clob_refuses_bad_cfg),          cmocka_unit_test(test_clob_priority_by_hand),
+        cmocka_unit_test(test_clob_self_trade_by_hand),       cmocka_unit_test(test_clob_iceberg_by_hand),
+        cmocka_unit_test(test_clob_counts_slices_at_once),    cmocka_unit_test(test_clob_takes_any_ids),
+        cmocka_unit_test(test_clob_equals_slow_matcher),      cmocka_unit_test(test_clob_refuses_prices_between_ticks),
+        cmocka_unit_test(test_clob_prefetch_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

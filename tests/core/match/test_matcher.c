@@ -936,6 +936,24 @@ static void test_matcher_expire_before_run(void **state)
     world_free(w);
 }
 
+/* A replace that loses the place is an arrival: for those who end at the same time, and for the limit of positions. */
+static void test_matcher_replace_arrives(void **state)
+{
+    (void)state;
+    world_t        *w = hand_world();
+    matcher_order_t o = limit(1, SIDE_BUY, 5, 900);
+    o.tif             = TIF_DAY;
+    o.owner           = 1;
+    for (o.id = 1; o.id <= 4; o.id++) {
+        both(w, &(op_t){.what = SUBMIT, .order = o}, true);
+    }
+    expect(w, (op_t){.what = POSITION, .owner = 1, .qty = MATCHER_POS_MAX - 21}, "");
+    expect(w, (op_t){.what = REPLACE, .change = {.id = 1, .px = 900, .qty = 7}}, "Q1#3");
+    expect(w, (op_t){.what = REPLACE, .change = {.id = 1, .px = 900, .qty = 6}}, "R1 -1:5 +1:6@900");
+    expect(w, phase_to(MATCHER_CLOSED), "E2-5d E3-5d E4-5d E1-6d -2:5 -3:5 -4:5 -1:6");
+    world_free(w);
+}
+
 static void test_matcher_reduce_only(void **state)
 {
     (void)state;
@@ -1109,6 +1127,7 @@ int main(void)
         cmocka_unit_test(test_matcher_phases_and_terms),
         cmocka_unit_test(test_matcher_lists_in_pieces),
         cmocka_unit_test(test_matcher_expire_before_run),
+        cmocka_unit_test(test_matcher_replace_arrives),
         cmocka_unit_test(test_matcher_reduce_only),
         cmocka_unit_test(test_matcher_door),
         cmocka_unit_test(test_matcher_equals_slow_market),
