@@ -154,7 +154,7 @@ bool mbo_level_at(const mbo_t *mbo, side_t side, int64_t px, mbo_level_t *out);
 /* mbo_queue: the orders of a level, oldest first, at most max; how many were written: 0 without queues. */
 uint32_t mbo_queue(const mbo_t *mbo, side_t side, int64_t px, mbo_order_t *out, uint32_t max);
 
-/* mbo_level_count: of a side, O(1). mbo_order_count: of a side, O(levels). mbo_crossed: best bid at or above best ask, O(1). */
+/* mbo_level_count, mbo_order_count: of a side. O(1). mbo_crossed: best bid at or above best ask. O(1). */
 uint32_t mbo_level_count(const mbo_t *mbo, side_t side);
 uint32_t mbo_order_count(const mbo_t *mbo, side_t side);
 bool     mbo_crossed(const mbo_t *mbo);

@@ -68,7 +68,7 @@ check "books, then the end" json "d['messages'] > 500 and any('no end' in e for 
 p=$!
 nap 1
 kill -STOP $p
-nap "${RECORD_STOP_S:-12}"
+nap "${RECORD_STOP_S:-4}"
 kill -CONT $p
 nap 1
 kill -TERM $p
