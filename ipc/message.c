@@ -97,6 +97,27 @@ static err_t view_log(const hwal_log_msg_t *table, msg_t *out)
     return check_text("LOG text", out->text, len, LOG_TEXT_MAX);
 }
 
+static err_t check_reason(const char *text, size_t len)
+{
+    return check_text("reason", text, len, REASON_MAX);
+}
+
+static err_t view_limit_change(const hwal_limit_change_msg_t *table, msg_t *out)
+{
+    uint32_t len;
+    out->body = hwal_limit_change_msg_body(table);
+    out->text = hwal_limit_change_msg_reason(table, &len);
+    return check_reason(out->text, len);
+}
+
+static err_t view_operate(const hwal_operate_msg_t *table, msg_t *out)
+{
+    uint32_t len;
+    out->body = hwal_operate_msg_body(table);
+    out->text = hwal_operate_msg_reason(table, &len);
+    return check_reason(out->text, len);
+}
+
 static err_t object_of(msg_type_t type, const fbs_object_t **out)
 {
     *out = fbs_union_object(&hwal_message_names, (unsigned)type <= 255 ? (uint8_t)type : 0);
@@ -121,6 +142,10 @@ err_t message_view(msg_type_t type, const void *table, msg_t *out)
         err = view_instrument_def(table, &msg);
     } else if (type == MSG_LOG) {
         err = view_log(table, &msg);
+    } else if (type == MSG_LIMIT_CHANGE) {
+        err = view_limit_change(table, &msg);
+    } else if (type == MSG_OPERATE) {
+        err = view_operate(table, &msg);
     } else {
         msg.body = fbs_slot(table, BODY_AT);
     }
@@ -228,6 +253,34 @@ static err_t write_log(const msg_t *msg, void *buf, size_t cap, size_t *len)
     return fbs_end(&b, len);
 }
 
+static err_t write_limit_change(const msg_t *msg, void *buf, size_t cap, size_t *len)
+{
+    const size_t bytes = msg->text == NULL ? 0 : strnlen(msg->text, REASON_MAX + 1);
+    const err_t  err   = check_reason(msg->text, bytes);
+    if (err != ERR_OK) {
+        return err;
+    }
+    fbs_builder_t  b;
+    const uint32_t table = hwal_limit_change_msg_begin(&b, buf, cap);
+    hwal_limit_change_msg_put_body(&b, table, msg->body);
+    hwal_limit_change_msg_put_reason(&b, table, msg->text, bytes);
+    return fbs_end(&b, len);
+}
+
+static err_t write_operate(const msg_t *msg, void *buf, size_t cap, size_t *len)
+{
+    const size_t bytes = msg->text == NULL ? 0 : strnlen(msg->text, REASON_MAX + 1);
+    const err_t  err   = check_reason(msg->text, bytes);
+    if (err != ERR_OK) {
+        return err;
+    }
+    fbs_builder_t  b;
+    const uint32_t table = hwal_operate_msg_begin(&b, buf, cap);
+    hwal_operate_msg_put_body(&b, table, msg->body);
+    hwal_operate_msg_put_reason(&b, table, msg->text, bytes);
+    return fbs_end(&b, len);
+}
+
 err_t message_write(const msg_t *msg, void *buf, size_t cap, size_t *len)
 {
     const msg_type_t    type = msg->type;
@@ -247,6 +300,12 @@ err_t message_write(const msg_t *msg, void *buf, size_t cap, size_t *len)
     }
     if (type == MSG_LOG) {
         return write_log(msg, buf, cap, len);
+    }
+    if (type == MSG_LIMIT_CHANGE) {
+        return write_limit_change(msg, buf, cap, len);
+    }
+    if (type == MSG_OPERATE) {
+        return write_operate(msg, buf, cap, len);
     }
     const fbs_hot_t *hot = object->hot;
     if (cap < hot->fixed_bytes) {

@@ -26,7 +26,7 @@ err_t message_read(msg_type_t type, const void *buf, size_t len, msg_t *out);
 err_t message_view(msg_type_t type, const void *table, msg_t *out);
 
 /* message_bytes: how long message_write makes a message of that type with so many tail elements: 80 + 16 * levels of a
- * BOOK_UPDATE; 0 for those that hold text (INSTRUMENT_DEF, LOG: as long as it) and for what is no type. */
+ * BOOK_UPDATE; 0 for those that hold text (INSTRUMENT_DEF, LOG, LIMIT_CHANGE, OPERATE: as long as it) and for what is no type. */
 uint32_t message_bytes(msg_type_t type, uint32_t tail_count);
 
 /* message_write: msg as a buffer at buf (8-aligned, cap bytes); *len is its length.

@@ -112,6 +112,8 @@ static shape_t shape_of(msg_type_t type)
     case MSG_VERDICT: s.time_word = WORD_OF(verdict_t, engine_utc_ns); break;
     case MSG_TICK: s.time_word = WORD_OF(tick_t, utc_ns); break;
     case MSG_INSTRUMENT_DEF:
+    case MSG_LIMIT_CHANGE:
+    case MSG_OPERATE:
     case MSG_LOG: s.table = 1; break;
     default: break;
     }

@@ -276,60 +276,6 @@ static void tell_feed(engine_t *e, uint32_t id)
     }
 }
 
-/* ---- profit and loss against the limits ------------------------------------------------------------------------- */
-static void judge_loss(engine_t *e, uint32_t account)
-{
-    portfolio_account_t a;
-    risk_loss_event_t   event;
-    if (!portfolio_account(e->portfolio, account, 0, &a)) {
-        return;
-    }
-    const risk_pnl_t pnl = {.day = a.pnl_day, .realised = a.realised_day, .equity = a.equity};
-    risk_loss(e->risk, account, &pnl, e->now, &event);
-    if (event.level == RISK_LOSS_NONE) {
-        return;
-    }
-    emit_alarm(e, (alarm_t){.kind       = ALARM_LOSS,
-                            .code       = event.code,
-                            .account_id = account,
-                            .observed   = event.observed,
-                            .limit      = event.limit});
-    if (event.level == RISK_LOSS_KILL) {
-        act_kill(e, &(control_t){.kind = CONTROL_KILL, .scope_type = SCOPE_ACCOUNT, .scope_id = account, .value = 1});
-    }
-}
-
-/* New best prices of a LIVE book: positions and exposure take their value from them. */
-static void mark(engine_t *e, uint32_t id)
-{
-    ins_state_t *ins = &e->ins[id];
-    risk_md_t    md;
-    engine_market_view(e, e->now, id, &md);
-    if (!md.has_bid && !md.has_ask && !md.has_last) {
-        return;
-    }
-    const int64_t bid   = md.has_bid ? md.bid_px : md.has_last ? md.last_px : md.ask_px;
-    const int64_t ask   = md.has_ask ? md.ask_px : md.has_last ? md.last_px : md.bid_px;
-    const bool    moved = !ins->marked || bid != ins->mark_bid || ask != ins->mark_ask;
-    ins->marked         = 1;
-    ins->mark_bid       = bid;
-    ins->mark_ask       = ask;
-    if (portfolio_mark(e->portfolio, id, bid, ask) !=
-        ERR_OK) { /* the value of a position does not fit: the old mark stays */
-        emit_alarm(e, (alarm_t){.kind = ALARM_LIMIT, .instrument_id = id, .observed = bid, .limit = ask});
-    }
-    if (!moved) {
-        return;
-    }
-    risk_mark(e->risk, &ins->ins, &md, e->now);
-    for (uint32_t account = 1; account <= e->s->accounts_max; account++) {
-        risk_exposure_t exposure;
-        if (e->accounts[account].open && risk_exposure(e->risk, account, id, &exposure) && exposure.pos != 0) {
-            judge_loss(e, account);
-        }
-    }
-}
-
 /* ---- inputs ------------------------------------------------------------------------------------------------------ */
 static bool same_instrument(const instrument_t *a, const instrument_def_t *def, const tick_band_t *bands,
                             uint32_t band_count)
@@ -458,7 +404,7 @@ static void book_moved(engine_t *e, uint32_t id, err_t err, uint32_t flags, int6
         ins->quote = (top_t){0}; /* a new beginning: the venue may have begun its ids anew as well */
     }
     if (view_health(market_of(e, id)) == FEED_LIVE) {
-        mark(e, id);
+        money_mark(e, id);
         tell_book(e, id);
     }
 }
@@ -509,7 +455,7 @@ static void on_top(engine_t *e, const top_t *top)
     ins->quote         = *top;
     ins->quote_mono_ns = received_mono_ns(e, top->ts_recv_ns);
     if (quote_leads(e, e->now, ins, market_of(e, top->instrument_id))) {
-        mark(e, top->instrument_id);
+        money_mark(e, top->instrument_id);
         tell_book(e, top->instrument_id);
     }
 }
@@ -531,34 +477,6 @@ static void on_trade(engine_t *e, const trade_t *trade)
             const strategy_ctx_t ctx = act_context(e, i);
             e->ops[i]->on_trade(state_of(e, i), &ctx, trade);
         }
-    }
-}
-
-/* Book what a report did to money. Failing here would lose a fill, so the account is closed to new orders instead. */
-static void book_fill(engine_t *e, const order_effect_t *effect)
-{
-    const bool       bust       = effect->alarms & 1u << ALARM_BUST;
-    const int64_t    signed_qty = bust ? -effect->qty : effect->qty;
-    portfolio_fill_t fill       = {.account_id    = effect->account_id,
-                                   .instrument_id = effect->instrument_id,
-                                   .side          = signed_qty > 0 ? SIDE_BUY : SIDE_SELL,
-                                   .qty           = signed_qty > 0 ? signed_qty : -signed_qty,
-                                   .px            = effect->px,
-                                   .fee           = bust ? -effect->fee : effect->fee};
-    const err_t      err        = bust ? portfolio_bust(e->portfolio, &fill) : portfolio_fill(e->portfolio, &fill);
-    if (err) {
-        recover_unreconciled(e, effect->account_id, UNRECONCILED_UNBOOKED);
-        emit_alarm(e, (alarm_t){.kind          = ALARM_ACCOUNT_UNRECONCILED,
-                                .code          = (uint16_t)err,
-                                .account_id    = effect->account_id,
-                                .instrument_id = effect->instrument_id,
-                                .observed      = effect->qty});
-        return;
-    }
-    position_t position;
-    if (portfolio_position(e->portfolio, effect->account_id, effect->instrument_id, &position)) {
-        position.event_seq = e->s->seq;
-        emit(e, MSG_POSITION, &position);
     }
 }
 
@@ -600,7 +518,7 @@ static void on_exec_report(engine_t *e, const exec_report_t *in)
         emit(e, MSG_EXEC_REPORT, &report);
     }
     if (effect.booked) {
-        book_fill(e, &effect);
+        money_fill(e, &effect);
     }
     for (uint32_t kind = 1; effect.alarms && kind < ALARM_KIND_COUNT; kind++) {
         if (effect.alarms & 1u << kind) {
@@ -612,30 +530,12 @@ static void on_exec_report(engine_t *e, const exec_report_t *in)
         }
     }
     if (effect.booked) {
-        judge_loss(e, effect.account_id);
+        money_judge(e, effect.account_id);
     }
     const uint32_t slot = effect.strategy_id;
     if (!effect.duplicate && slot >= 1 && slot <= e->s->strategy_count && e->ops[slot - 1]->on_exec) {
         const strategy_ctx_t ctx = act_context(e, slot - 1);
         e->ops[slot - 1]->on_exec(state_of(e, slot - 1), &ctx, &report);
-    }
-}
-
-/* The trading day is the UTC day: profit, loss and drawdown of "today" begin with it, and statistics. */
-static void day_roll(engine_t *e)
-{
-    const int64_t day = e->now.utc_ns / NS_PER_DAY;
-    if (day == e->s->day) {
-        return;
-    }
-    e->s->day = day;
-    for (uint32_t id = 1; id <= e->s->instrument_count; id++) {
-        statistics_roll(&e->ins[id].day, e->now.utc_ns);
-    }
-    for (uint32_t account = 1; account <= e->s->accounts_max; account++) {
-        if (e->accounts[account].open) {
-            portfolio_day_start(e->portfolio, account);
-        }
     }
 }
 
@@ -652,7 +552,7 @@ static void on_tick(engine_t *e)
     recover_tick(e);
     for (uint32_t account = 1; account <= e->s->accounts_max; account++) {
         if (e->accounts[account].open) {
-            judge_loss(e, account);
+            money_judge(e, account);
         }
     }
     for (uint32_t i = 0; i < e->s->strategy_count; i++) {
@@ -765,7 +665,7 @@ err_t engine_apply(engine_t *e, now_t now, const msg_t *in, engine_out_t *out)
     e->cause_utc_ns  = 0;
     e->input_actions = 0;
     e->s->seq++;
-    day_roll(e);
+    money_day(e);
     const err_t err = dispatch(e, in);
     if (e->s->kill_count | e->s->lanes_swept) {
         act_sweep(e);

@@ -77,7 +77,7 @@
 #include "core/types/msg.h"
 #include "core/types/time.h"
 
-#define ENGINE_CORE_VERSION 3u    /* of the arena and of what inputs do to it: snapshots and journals carry it */
+#define ENGINE_CORE_VERSION 4u    /* of the arena and of what inputs do to it: snapshots and journals carry it */
 #define ENGINE_OUT_MAX (1u << 20) /* bytes that the outputs of one input need at most */
 #define ENGINE_STRATEGIES_MAX 64u
 #define ENGINE_KILLS_MAX 64u   /* scopes whose open orders are being cancelled at a time */

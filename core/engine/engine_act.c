@@ -147,7 +147,6 @@ static uint16_t act(const strategy_ctx_t *ctx, order_req_t *req)
         req->corr_hi = e->s->seq;
         req->corr_lo = (uint64_t)e->cause_utc_ns;
     }
-    req->reserved = 0;
     return request(e, req);
 }
 

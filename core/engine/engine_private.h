@@ -4,6 +4,7 @@
  *   books | books of single orders
  *
  *   engine.c          layout, market data, reports, time: the inputs, and engine_apply
+ *   engine_money.c    marks, loss limits, fills, days
  *   engine_act.c      requests (the one way to a venue), strategies, kill
  *   engine_lane.c     lanes: who may send requests, what becomes of their orders, the risk question
  *   engine_recover.c  lives, set-up records, reconciliation with venues, questions
@@ -220,6 +221,13 @@ static inline void emit_alarm(engine_t *e, alarm_t alarm)
  * for risk. */
 bool engine_best_view(const engine_t *e, now_t now, uint32_t id, top_t *out, int64_t *mono_ns);
 void engine_market_view(const engine_t *e, now_t now, uint32_t id, risk_md_t *md);
+
+/* ---- engine_money.c ---------------------------------------------------------------------------------------------- */
+void money_mark(engine_t *e,
+                uint32_t  id); /* new best prices of a LIVE book: positions and exposure take their value from them */
+void money_judge(engine_t *e, uint32_t account);            /* profit and loss against the limits */
+void money_fill(engine_t *e, const order_effect_t *effect); /* book what a report did to money */
+void money_day(engine_t *e);                                /* a new trading day, when one began */
 
 /* ---- engine_act.c ------------------------------------------------------------------------------------------------ */
 void           act_request(engine_t *e, const order_req_t *req); /* of a lane */

@@ -110,7 +110,7 @@ static uint16_t check_names(gate_t *g)
 {
     const risk_t      *r   = g->risk;
     const order_req_t *req = g->req;
-    if (req->action < ORDER_ACTION_NEW || req->action > ORDER_ACTION_CANCEL || req->reserved != 0 ||
+    if (req->action < ORDER_ACTION_NEW || req->action > ORDER_ACTION_CANCEL || req->position_effect > POSITION_EFFECT_CLOSE ||
         (req->exec_inst & ~EXEC_INST_ALL) != 0) {
         return deny(g, RISK_BAD_MESSAGE, SCOPE_NONE, 0, req->action, ORDER_ACTION_CANCEL);
     }

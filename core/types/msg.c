@@ -32,6 +32,23 @@ static const struct {
     [MSG_RISK_CHECK_RESPONSE]  = {"RISK_CHECK_RESPONSE", sizeof(risk_check_resp_t)},
     [MSG_MBO_UPDATE]           = {"MBO_UPDATE", sizeof(mbo_update_t)},
     [MSG_STATISTICS]           = {"STATISTICS", sizeof(statistics_t)},
+    [MSG_ORDER_TERMS_REQUEST]  = {"ORDER_TERMS_REQUEST", sizeof(order_terms_req_t)},
+    [MSG_HELD_ORDER]           = {"HELD_ORDER", sizeof(held_record_t)},
+    [MSG_MASS_CANCEL]          = {"MASS_CANCEL", sizeof(mass_cancel_t)},
+    [MSG_VENUE_DEF]            = {"VENUE_DEF", sizeof(venue_def_t)},
+    [MSG_VENUE_BUDGET]         = {"VENUE_BUDGET", sizeof(venue_budget_t)},
+    [MSG_FX_RATE]              = {"FX_RATE", sizeof(fx_rate_t)},
+    [MSG_CASH_MOVE]            = {"CASH_MOVE", sizeof(cash_move_t)},
+    [MSG_MISC_FEE]             = {"MISC_FEE", sizeof(misc_fee_t)},
+    [MSG_FEE_SCHEDULE]         = {"FEE_SCHEDULE", sizeof(fee_schedule_t)},
+    [MSG_BALANCE]              = {"BALANCE", sizeof(balance_t)},
+    [MSG_SUB_POSITION]         = {"SUB_POSITION", sizeof(sub_position_t)},
+    [MSG_LIMIT_CHANGE]         = {"LIMIT_CHANGE", sizeof(limit_change_t)},
+    [MSG_AUDIT]                = {"AUDIT", sizeof(audit_t)},
+    [MSG_ALERT]                = {"ALERT", sizeof(alert_t)},
+    [MSG_OPERATE]              = {"OPERATE", sizeof(operate_t)},
+    [MSG_SIZE_REQUEST]         = {"SIZE_REQUEST", sizeof(size_req_t)},
+    [MSG_SIZE_RESPONSE]        = {"SIZE_RESPONSE", sizeof(size_resp_t)},
 };
 
 const char *msg_type_str(msg_type_t type)

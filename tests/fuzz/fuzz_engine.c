@@ -399,7 +399,7 @@ static void order_request(feed_t *f, order_req_t *q)
                                         .ord_type        = byte(f) < 192 ? ORD_TYPE_LIMIT : (uint8_t)id(f, 2),
                                         .tif             = byte(f) < 192 ? TIF_GTC : byte(f) % 8,
                                         .exec_inst       = byte(f) < 192 ? 0 : byte(f) % 8,
-                                        .reserved        = byte(f) >= 254};
+                                        .position_effect = byte(f) >= 254 ? 3 : byte(f) >= 250};
     q->cl_ord_id        = byte(f) < 252 ? cl_ord_id_make(f->epoch, lane, ++f->lane_seq) : raw(f);
     q->orig_cl_ord_id   = cl_ord_id(f);
 }

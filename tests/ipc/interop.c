@@ -88,11 +88,11 @@ static size_t emit_message(msg_type_t type, uint8_t *to)
         memcpy(body, &update, sizeof update);
         msg.tail       = tail;
         msg.tail_count = update.entry_count;
-    } else if (type == MSG_INSTRUMENT_DEF || type == MSG_LOG) {
+    } else if (message_bytes(type, 0) == 0) {
         static const char *const symbols[] = {"BTCUSDT", "005930", "KRW-BTC", "\"\\\n\x01", "\xed\x95\x9c\xea\xb5\xad"};
         msg.text                           = symbols[rnd() % 5];
         msg.tail                           = tail;
-        msg.tail_count                     = type == MSG_LOG ? 0 : (uint32_t)(rnd() % 17);
+        msg.tail_count                     = type == MSG_INSTRUMENT_DEF ? (uint32_t)(rnd() % 17) : 0;
     }
     if (message_write(&msg, to, MESSAGE_BYTES_MAX, &len) != ERR_OK) {
         die("message_write");

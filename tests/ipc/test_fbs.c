@@ -74,7 +74,7 @@ static void sample_make(sample_t *s, msg_type_t type)
         body.entry_count  = (uint16_t)s->msg.tail_count;
         memcpy(s->body, &body, sizeof body);
     }
-    if (type == MSG_INSTRUMENT_DEF || type == MSG_LOG) {
+    if (message_bytes(type, 0) == 0) {
         const size_t n = 1 + rnd() % SYMBOL_MAX;
         for (size_t i = 0; i < n; i++) {
             s->text[i] = (char)(' ' + rnd() % 95);

@@ -1,5 +1,6 @@
 /* A recording against a plain array of what was written: every message type with random contents, every place at which
  * the file can be cut, every byte changed, every way of seeking; what a hostile file may do is tests/fuzz/fuzz_recording.c. */
+#include "ipc/message.h"
 #include "ipc/recording.h"
 
 #include <fcntl.h>
@@ -63,7 +64,7 @@ static void fill(kept_t *k, msg_type_t type, uint64_t *rng)
         e->msg.tail_count = (uint32_t)(1 + seeded_next(rng) % INSTRUMENT_MAX_BANDS);
         words             = 2;
     }
-    if (type == MSG_INSTRUMENT_DEF || type == MSG_LOG) {
+    if (message_bytes(type, 0) == 0) {
         snprintf(k->text, sizeof k->text, "S%u", (unsigned)(seeded_next(rng) % 100000));
         e->msg.text = k->text;
     }

@@ -184,7 +184,7 @@ static void test_risk_validity_names(void **state)
     GIVES(&f, RISK_BAD_MESSAGE, q, q.action = 0);
     GIVES(&f, RISK_BAD_MESSAGE, q, q.action = 4);
     GIVES(&f, RISK_BAD_MESSAGE, q, q.exec_inst = 4);
-    GIVES(&f, RISK_BAD_MESSAGE, q, q.reserved = 1);
+    GIVES(&f, RISK_BAD_MESSAGE, q, q.position_effect = 3);
     GIVES(&f, RISK_BAD_SIDE_TYPE_OR_TIF, q, q.side = 0);
     GIVES(&f, RISK_BAD_SIDE_TYPE_OR_TIF, q, q.side = 3);
     GIVES(&f, RISK_BAD_SIDE_TYPE_OR_TIF, q, q.ord_type = 3);
