@@ -6,8 +6,8 @@ MAKEFLAGS += --no-builtin-rules
 .SECONDARY:
 
 PROFILE ?= release
-ifeq ($(filter $(PROFILE),release clang asan ubsan tsan fuzz),)
-$(error PROFILE is "$(PROFILE)", there are release clang asan ubsan tsan fuzz)
+ifeq ($(filter $(PROFILE),release clang asan ubsan tsan fuzz coverage),)
+$(error PROFILE is "$(PROFILE)", there are release clang asan ubsan tsan fuzz coverage)
 endif
 ARCH    ?= x86-64-v3
 V       ?= 0
@@ -21,6 +21,7 @@ CC_asan    := gcc
 CC_ubsan   := gcc
 CC_tsan    := gcc
 CC_fuzz    := clang
+CC_coverage := gcc
 CC         := $(CC_$(PROFILE))
 
 WARN := -Wall -Wextra -Werror -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
@@ -34,6 +35,8 @@ CFLAGS_ubsan   := -O1 -fsanitize=undefined -fno-sanitize-recover=all -DDCHECK=1
 CFLAGS_tsan    := -O1 -fsanitize=thread -DDCHECK=1
 CFLAGS_fuzz    := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DDCHECK=1
 
+CFLAGS_coverage := -O0 # and --coverage for the sources that are measured
+
 CPPFLAGS := -I. -I$(GEN)
 CFLAGS   := $(BASE) $(WARN) $(CFLAGS_$(PROFILE))
 SAN      := $(filter -fsanitize=% -fno-sanitize%,$(CFLAGS))
@@ -44,6 +47,12 @@ SRC      := $(wildcard core/*/*.c ipc/*.c adapters/*/*.c adapters/venues/*/*.c t
 LIB_SRC  := $(filter-out tools/main.c,$(SRC))
 ifeq ($(PROFILE),tsan) # threads meet in ipc alone: its tests need no more
 LIB_SRC  := $(wildcard core/types/*.c core/ref/*.c ipc/*.c) core/risk/risk_code.c
+endif
+ifeq ($(PROFILE),coverage) # what tests/coverage can measure, and no more than its tests need
+COVERED  := core/types/decimal.c $(wildcard core/ref/*.c core/order/*.c core/risk/*.c core/portfolio/*.c)
+LIB_SRC  := $(wildcard core/types/*.c) $(filter-out core/types/%,$(COVERED)) adapters/net/scan.c
+$(COVERED:%.c=$(B)/%.o): CFLAGS += --coverage
+LDFLAGS  += --coverage
 endif
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o) $(B)/gen/hwal_fbs.o
 LIB      := $(B)/libhwal_all.a
@@ -56,9 +65,12 @@ VEC_SRC  := $(wildcard tests/vectors/vec_*.c)
 VEC      := $(VEC_SRC:%.c=$(B)/%)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 TEST_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
+ifeq ($(PROFILE),coverage) # these need the engine or ipc
+TEST_OBJ := $(filter-out $(addprefix $(B)/tests/lib/,house.o journal_model.o engine_world.o),$(TEST_OBJ))
+endif
 TEST_LIB := $(B)/libtests.a
 
-.PHONY: all run check test vectors soak soak-seeds fuzz-run always tidy bench deps deps-bench asan ubsan tsan fuzz lint format clean help unit \
+.PHONY: all run check test vectors soak soak-seeds fuzz-run always tidy bench deps deps-bench asan ubsan tsan fuzz lint format clean help unit coverage mutants \
         vectors-bin hwal-bin tests-bin lib install uninstall bench-peers
 all: hwal-bin lib
 hwal-bin: $(HWAL)
@@ -222,6 +234,11 @@ fuzz-run: $(FUZZ_SRC:%.c=build/fuzz/%)
 	@tests/stage fuzz $^
 build/fuzz/tests/fuzz/%: build/fuzz/tests/fuzz/%.o $(TEST_LIB) $(LIB)
 	$(Q)$(CC) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+coverage: ## branches of orders, risk, portfolio and decimals that no test of theirs takes: none, or it fails
+	@tests/coverage
+mutants: ## a planted off-by-one in each comparison of orders, risk and portfolio: which no test sees (long; tests/mutants says more)
+	@tests/mutants
 
 lint: ## house rules, include directions
 	@tests/lint

@@ -21,6 +21,8 @@ static const bench_suite_t suites[] = {
     {"risk", "risk gate: the whole chain of checks with reservation", bench_risk, NULL},
     {"ipc", "shared memory: rings between processes beside their peers, readers, lanes, attaching, a live instance",
      NULL, bench_ipc_parts},
+    {"engine", "the whole engine: book update to order, closed loop, 10,000 instruments, a million open orders", NULL,
+     bench_engine_parts},
     {"path", "captured line to order in the caller's buffer, everything on", bench_path, NULL},
 };
 

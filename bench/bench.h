@@ -151,9 +151,10 @@ void *bench_peers_symbol(const char *name);
 err_t bench_risk(bench_t *bench);
 err_t bench_path(bench_t *bench);
 
-/* the parts of ipc and of book: `hwal bench --only PART ipc` */
+/* the parts of ipc, book and engine: `hwal bench --only PART ipc` */
 extern const bench_part_t bench_ipc_parts[];
 extern const bench_part_t bench_book_parts[];
+extern const bench_part_t bench_engine_parts[];
 
 err_t bench_roundtrip(bench_t *bench);
 err_t bench_throughput(bench_t *bench);

@@ -28,6 +28,19 @@ bool attach_number(const char *text, uint32_t min, uint32_t max, uint32_t *out)
     return true;
 }
 
+bool attach_id(const char *text, uint64_t *out)
+{
+    uint64_t id = 0;
+    for (const char *c = text; *c != '\0'; c++) {
+        const uint64_t digit = (uint64_t)(*c - '0');
+        if (*c < '0' || *c > '9' || __builtin_mul_overflow(id, 10, &id) || __builtin_add_overflow(id, digit, &id)) {
+            return false;
+        }
+    }
+    *out = id;
+    return id != 0;
+}
+
 bool attach_user(const char *text, uid_t *uid)
 {
     struct passwd pw, *found = NULL;
@@ -188,11 +201,15 @@ void attach_instruments(attach_t *a)
 {
     records_reader_t reader;
     attach_message_t m;
-    memset(a->instruments, 0, sizeof a->instruments);
+    free(a->instruments);
+    a->instruments    = NULL;
+    a->instrument_max = 0;
     if (!attach_records(a, RECORD_ID_INSTRUMENTS, &reader)) {
         return;
     }
-    for (uint32_t i = 0; i < reader.count && i < TOPOLOGY_INSTRUMENTS_MAX; i++) {
+    a->instruments    = calloc(reader.count + 1ull, sizeof *a->instruments);
+    a->instrument_max = a->instruments ? reader.count : 0;
+    for (uint32_t i = 0; i < a->instrument_max; i++) {
         if (attach_record(a, &reader, i, &m) == ERR_OK && m.msg.type == MSG_INSTRUMENT_DEF) {
             const instrument_def_t *def = m.msg.body;
             if (def->instrument_id == i + 1) {
@@ -250,6 +267,9 @@ void attach_close(attach_t *a)
     if (a->words_segment.head) {
         segment_close(&a->words_segment);
     }
+    free(a->instruments);
+    a->instruments    = NULL;
+    a->instrument_max = 0;
     close(a->dir_fd);
     a->dir_fd = -1;
 }
@@ -466,7 +486,7 @@ err_t attach_record(attach_t *a, const records_reader_t *reader, uint32_t index,
 const attach_instrument_t *attach_instrument(const attach_t *a, uint32_t instrument_id)
 {
     const attach_instrument_t *ins =
-        instrument_id >= 1 && instrument_id <= TOPOLOGY_INSTRUMENTS_MAX ? &a->instruments[instrument_id] : NULL;
+        instrument_id >= 1 && instrument_id <= a->instrument_max ? &a->instruments[instrument_id] : NULL;
     return ins && ins->def.instrument_id != 0 ? ins : NULL;
 }
 
@@ -476,7 +496,7 @@ const attach_instrument_t *attach_symbol(const attach_t *a, const char *symbol)
     char                       ids[256];
     size_t                     len   = 0;
     uint32_t                   count = 0, id = 0;
-    for (uint32_t i = 1; i <= TOPOLOGY_INSTRUMENTS_MAX; i++) {
+    for (uint32_t i = 1; i <= a->instrument_max; i++) {
         const attach_instrument_t *ins = attach_instrument(a, i);
         if (ins && strcasecmp(ins->symbol, symbol) == 0) {
             found = ins;
@@ -489,7 +509,7 @@ const attach_instrument_t *attach_symbol(const attach_t *a, const char *symbol)
         err_set(ERR_ARG, "%u instruments are called \"%s\": give the id, one of %s", count, symbol, ids);
         return NULL;
     }
-    if (!found && *symbol != '0' && attach_number(symbol, 1, TOPOLOGY_INSTRUMENTS_MAX, &id)) {
+    if (!found && *symbol != '0' && attach_number(symbol, 1, a->instrument_max, &id)) {
         found = attach_instrument(a, id);
     }
     if (!found) {

@@ -57,7 +57,8 @@ typedef struct attach {
     const words_t      *words; /* NULL: not there, or not ours to read */
     uint64_t            damaged;
     char refused[256]; /* a file of supervisor or engine that is there and cannot be believed: why; "" = none */
-    attach_instrument_t instruments[TOPOLOGY_INSTRUMENTS_MAX + 1]; /* by id */
+    attach_instrument_t *instruments;    /* by id, up to instrument_max; allocated */
+    uint32_t             instrument_max; /* places for instruments that the engine has; 0 = none is known */
 } attach_t;
 
 /* attach_open: ERR_NOT_FOUND (no directory, or neither engine, supervisor nor words in it), ERR_IO, ERR_STATE with a sentence;
@@ -124,4 +125,5 @@ uint32_t attach_instances(uid_t uid, char (*names)[40], uint32_t cap);
 
 /* attach_number: text as a whole number from min to max. attach_user: a user's name, or a uid in digits. */
 bool attach_number(const char *text, uint32_t min, uint32_t max, uint32_t *out);
+bool attach_id(const char *text, uint64_t *out); /* an id: digits, 64 bits, not 0 */
 bool attach_user(const char *text, uid_t *uid);

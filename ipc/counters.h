@@ -51,7 +51,8 @@
     X(LANE_REQUESTS, lane_requests, TOTAL, "messages", "messages taken from lanes")                                    \
     X(LANE_CHECKS, lane_checks, TOTAL, "checks", "risk checks answered over lanes")                                    \
     X(LANE_ANSWERS, lane_answers, TOTAL, "messages", "messages written to lanes")                                      \
-    X(LANES_CLOSED, lanes_closed, TOTAL, "lanes", "lanes closed, for whatever reason")
+    X(LANES_CLOSED, lanes_closed, TOTAL, "lanes", "lanes closed, for whatever reason")                                 \
+    X(LIMITS_VERSION, limits_version, GAUGE, "version", "version of the risk limits in force, at its last tick")
 
 typedef enum counter {
 #define X(upper, lower, type, unit, help) COUNTER_##upper,

@@ -17,6 +17,9 @@ _Static_assert((int)HWAL_INSTRUMENTS == (int)RECORD_ID_INSTRUMENTS && (int)HWAL_
                    (int)HWAL_FEEDS == (int)RECORD_ID_FEEDS && (int)HWAL_TRADES == (int)RECORD_ID_TRADES &&
                    (int)HWAL_ORDERS == (int)RECORD_ID_ORDERS && (int)HWAL_POSITIONS == (int)RECORD_ID_POSITIONS &&
                    (int)HWAL_ACCOUNTS == (int)RECORD_ID_ACCOUNTS && (int)HWAL_STATISTICS == (int)RECORD_ID_STATISTICS &&
+                   (int)HWAL_HELD == (int)RECORD_ID_HELD && (int)HWAL_BALANCES == (int)RECORD_ID_BALANCES &&
+                   (int)HWAL_SUB_POSITIONS == (int)RECORD_ID_SUB_POSITIONS &&
+                   (int)HWAL_ALERTS == (int)RECORD_ID_ALERTS && (int)HWAL_VENUES == (int)RECORD_ID_VENUES &&
                    (int)HWAL_KINDS == (int)RECORD_ID_COUNT,
                "kinds of the ABI are the topology's");
 _Static_assert(sizeof(hwal_role_t) == 104 && sizeof(hwal_instrument_t) == 128 && sizeof(hwal_message_t) == 128 &&

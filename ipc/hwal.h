@@ -3,7 +3,8 @@
  *   hwal_attach ─▶ hwal_t ─┬─ hwal_subscribe ─▶ hwal_sub_t ── hwal_next          messages of a broadcast ring, in order
  *                          ├─ hwal_record, hwal_symbol, hwal_role ...            what stands now: books, orders, positions
  *                          └─ hwal_lane_open ─▶ hwal_lane_t ── hwal_lane_order   a way in, with an identity and a quota
- *                                                            ── hwal_lane_check  would this order pass risk?
+ *                                                            ── hwal_lane_terms  with stops, lists, algorithms
+ *                                                           ── hwal_lane_check  would this order pass risk?
  *                                                            ── hwal_lane_next   verdicts, executions
  *
  * Observers map memory read-only and poll. The engine knows nothing of them and waits for nobody: a reader that is too
@@ -219,15 +220,20 @@ HWAL_API hwal_err_t hwal_next(hwal_sub_t *sub, hwal_message_t *out);
 
 /* ---- records -------------------------------------------------------------------------------------------------------- */
 typedef enum hwal_kind {
-    HWAL_INSTRUMENTS = 0, /* INSTRUMENT_DEF  index: id - 1                                          */
-    HWAL_BOOKS       = 1, /* BOOK_UPDATE     id - 1: best 20 of each side, best first               */
-    HWAL_FEEDS       = 2, /* FEED_STATE      id - 1                                                 */
-    HWAL_TRADES      = 3, /* TRADE           id - 1: the last one                                   */
-    HWAL_ORDERS      = 4, /* ORDER           a row each: open ones and those that ended last        */
-    HWAL_POSITIONS   = 5, /* POSITION        any that was written says which account and instrument */
-    HWAL_ACCOUNTS    = 6, /* ACCOUNT         account id - 1                                         */
-    HWAL_STATISTICS  = 7, /* STATISTICS      instrument id - 1: its trading day so far              */
-    HWAL_KINDS       = 8
+    HWAL_INSTRUMENTS   = 0,  /* INSTRUMENT_DEF  index: id - 1                                          */
+    HWAL_BOOKS         = 1,  /* BOOK_UPDATE     id - 1: best 20 of each side, best first               */
+    HWAL_FEEDS         = 2,  /* FEED_STATE      id - 1                                                 */
+    HWAL_TRADES        = 3,  /* TRADE           id - 1: the last one                                   */
+    HWAL_ORDERS        = 4,  /* ORDER           a row each: open ones and those that ended last        */
+    HWAL_POSITIONS     = 5,  /* POSITION        any that was written says which account and instrument */
+    HWAL_ACCOUNTS      = 6,  /* ACCOUNT         account id - 1                                         */
+    HWAL_STATISTICS    = 7,  /* STATISTICS      instrument id - 1: its trading day so far              */
+    HWAL_HELD          = 8,  /* HELD_ORDER      a row each: orders that the engine holds or works      */
+    HWAL_BALANCES      = 9,  /* BALANCE         any that was written says which account and currency   */
+    HWAL_SUB_POSITIONS = 10, /* SUB_POSITION    likewise account, instrument, strategy and side      */
+    HWAL_ALERTS        = 11, /* ALERT           open ones and those acknowledged last                  */
+    HWAL_VENUES        = 12, /* VENUE_DEF       venue id - 1                                              */
+    HWAL_KINDS         = 13
 } hwal_kind_t;
 
 /* hwal_record_count: places there are; 0 = none of this kind. hwal_record: what stands in one now. HWAL_OK; HWAL_EMPTY
@@ -293,6 +299,20 @@ HWAL_API uint32_t   hwal_lane_reason(const hwal_lane_t *lane);
  * memory and, when the engine sleeps, a system call. */
 HWAL_API hwal_err_t hwal_lane_order(hwal_lane_t *lane, order_req_t *order);
 
+/* hwal_lane_terms: the same of an order with terms: stops, lists, algorithms. With a contingency and list_id 0 it is the
+ * first of its list: list_id becomes its own ClOrdID, which the others of the list must name.
+ * hwal_lane_mass_cancel: cancel all orders of a scope, 0 = any; without LANE_RIGHT_OPERATE the lane's own. Filled in:
+ * request_id, which the one VERDICT that answers has as its cl_ord_id; observed = orders in scope.
+ * hwal_lane_limit: one step of a change of limits, or the question for a scope (LIMIT_STEP_GET), answered by AUDITs.
+ * hwal_lane_operate: a CONTROL in the name of the user of this process. reason: 1 to REASON_MAX bytes, whatever is done.
+ * hwal_lane_size: how large may an order be, answered by a SIZE_RESPONSE.
+ * Results as hwal_lane_order; what was filled in stands in the struct only when it was sent. */
+HWAL_API hwal_err_t hwal_lane_terms(hwal_lane_t *lane, order_terms_req_t *order);
+HWAL_API hwal_err_t hwal_lane_mass_cancel(hwal_lane_t *lane, mass_cancel_t *request);
+HWAL_API hwal_err_t hwal_lane_limit(hwal_lane_t *lane, const limit_change_t *change, const char *reason);
+HWAL_API hwal_err_t hwal_lane_operate(hwal_lane_t *lane, const operate_t *operate, const char *reason);
+HWAL_API hwal_err_t hwal_lane_size(hwal_lane_t *lane, const size_req_t *req);
+
 /* hwal_lane_check: would a NEW order like this pass risk now, and if not, how much of it would? Nothing is sent,
  * reserved or written to the journal. Waits for the answer, spinning for a while and then asleep, at most timeout_ns;
  * what else comes meanwhile is kept for hwal_lane_next. HWAL_OK; HWAL_AGAIN (time is over: the answer comes by
@@ -304,7 +324,8 @@ HWAL_API hwal_err_t hwal_lane_check(hwal_lane_t *lane, const risk_check_req_t *r
 HWAL_API hwal_err_t hwal_lane_ask(hwal_lane_t *lane, const risk_check_req_t *req);
 
 /* hwal_lane_next: the next answer: VERDICT of each request in their order, EXEC_REPORT of the strategy's orders as
- * booked, LANE when it closes. HWAL_OK; HWAL_EMPTY; HWAL_CLOSED (and all answers were read); HWAL_DAMAGED. An answer that
+ * booked (also of those that the engine holds, and of the slices that it sends for them), AUDIT of what the lane changed or
+ * asked for, SIZE_RESPONSE, LANE when it closes. HWAL_OK; HWAL_EMPTY; HWAL_CLOSED (and all answers were read); HWAL_DAMAGED. An answer that
  * is not fetched stays; when there is no more room for them the engine closes the lane.
  * hwal_lane_wait: until there is one: spins spin_ns, then sleeps, at most timeout_ns in all. HWAL_OK; HWAL_AGAIN;
  * HWAL_CLOSED. That an engine died without a word is found out here, after having waited in vain, and by

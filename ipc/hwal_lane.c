@@ -139,11 +139,11 @@ static bool gone(hwal_lane_t *lane)
     return lane->gone;
 }
 
-static hwal_err_t send(hwal_lane_t *lane, msg_type_t type, const void *body, uint32_t topic)
+static hwal_err_t send_text(hwal_lane_t *lane, msg_type_t type, const void *body, const char *text, uint32_t topic)
 {
     _Alignas(8) uint8_t bytes[LANE_STRIDE];
     size_t              len = 0;
-    const msg_t         msg = {.type = type, .body = body};
+    const msg_t         msg = {.type = type, .body = body, .text = text};
     if (lane->gone) {
         return closed(lane);
     }
@@ -156,6 +156,11 @@ static hwal_err_t send(hwal_lane_t *lane, msg_type_t type, const void *body, uin
     return err == ERR_OK ? HWAL_OK : err == ERR_STATE ? closed(lane) : hwal_fail(err);
 }
 
+static hwal_err_t send(hwal_lane_t *lane, msg_type_t type, const void *body, uint32_t topic)
+{
+    return send_text(lane, type, body, NULL, topic);
+}
+
 /* one_account: the lane's, if it has just one; else 0. */
 static uint32_t one_account(const hwal_lane_t *lane)
 {
@@ -163,9 +168,9 @@ static uint32_t one_account(const hwal_lane_t *lane)
     return accounts != 0 && (accounts & (accounts - 1)) == 0 ? (uint32_t)__builtin_ctzll(accounts) : 0;
 }
 
-hwal_err_t hwal_lane_order(hwal_lane_t *lane, order_req_t *order)
+/* What the library fills in of a request, with terms or without: the first bytes of both are an order_req_t's. */
+static hwal_err_t fill(hwal_lane_t *lane, order_req_t *order)
 {
-    const order_req_t before = *order;
     if (lane->seq > CL_ORD_ID_SEQ_MAX) {
         return hwal_fail(err_set(ERR_LIMIT, "the lane has no ClOrdIDs left: open it again"));
     }
@@ -174,13 +179,66 @@ hwal_err_t hwal_lane_order(hwal_lane_t *lane, order_req_t *order)
     order->strategy_id     = lane->identity.strategy_id;
     order->account_id      = order->account_id ? order->account_id : one_account(lane);
     order->created_mono_ns = order->created_mono_ns ? order->created_mono_ns : role_mono_ns() + lane->mono_offset_ns;
-    const hwal_err_t err   = send(lane, MSG_ORDER_REQUEST, order, order->instrument_id);
-    if (err != HWAL_OK) {
-        *order = before;
-        return err;
-    }
-    lane->seq++;
     return HWAL_OK;
+}
+
+hwal_err_t hwal_lane_order(hwal_lane_t *lane, order_req_t *order)
+{
+    order_req_t filled = *order;
+    hwal_err_t  err    = fill(lane, &filled);
+    err                = err == HWAL_OK ? send(lane, MSG_ORDER_REQUEST, &filled, filled.instrument_id) : err;
+    if (err == HWAL_OK) {
+        lane->seq++;
+        *order = filled;
+    }
+    return err;
+}
+
+hwal_err_t hwal_lane_terms(hwal_lane_t *lane, order_terms_req_t *order)
+{
+    order_terms_req_t filled = *order;
+    order_req_t       head;
+    memcpy(&head, &filled, sizeof head);
+    hwal_err_t err = fill(lane, &head);
+    memcpy(&filled, &head, sizeof head);
+    if (filled.contingency != CONTINGENCY_NONE && filled.list_id == 0) {
+        filled.list_id = filled.cl_ord_id;
+    }
+    err = err == HWAL_OK ? send(lane, MSG_ORDER_TERMS_REQUEST, &filled, filled.instrument_id) : err;
+    if (err == HWAL_OK) {
+        lane->seq++;
+        *order = filled;
+    }
+    return err;
+}
+
+hwal_err_t hwal_lane_mass_cancel(hwal_lane_t *lane, mass_cancel_t *request)
+{
+    order_req_t      head = {.account_id = 0};
+    mass_cancel_t    out  = *request;
+    const hwal_err_t err  = fill(lane, &head);
+    out.request_id        = head.cl_ord_id;
+    const hwal_err_t sent = err == HWAL_OK ? send(lane, MSG_MASS_CANCEL, &out, out.instrument_id) : err;
+    if (sent == HWAL_OK) {
+        lane->seq++;
+        *request = out;
+    }
+    return sent;
+}
+
+hwal_err_t hwal_lane_limit(hwal_lane_t *lane, const limit_change_t *change, const char *reason)
+{
+    return send_text(lane, MSG_LIMIT_CHANGE, change, reason, 0);
+}
+
+hwal_err_t hwal_lane_operate(hwal_lane_t *lane, const operate_t *operate, const char *reason)
+{
+    return send_text(lane, MSG_OPERATE, operate, reason, 0);
+}
+
+hwal_err_t hwal_lane_size(hwal_lane_t *lane, const size_req_t *req)
+{
+    return send(lane, MSG_SIZE_REQUEST, req, req->instrument_id);
 }
 
 hwal_err_t hwal_lane_ask(hwal_lane_t *lane, const risk_check_req_t *req)

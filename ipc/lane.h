@@ -20,10 +20,12 @@
  *          checked; a client may punch holes into its file: zeros are no message, and a head that is gone closes the
  *          lane (lane_look). The client reads the rsp file in place: the engine does not change what was not taken.
  *          A lane is damaged by its client alone, and harms nobody but it.
- * Messages client to engine: ORDER_REQUEST (LANE_RIGHT_ORDER), RISK_CHECK_REQUEST (LANE_RIGHT_CHECK). Engine to client:
- *          LANE first of all (who it is, its epoch and first sequence of ClOrdIDs); a VERDICT for each ORDER_REQUEST, in
- *          their order; EXEC_REPORT of each event of its strategy's orders, as booked; a RISK_CHECK_RESPONSE for each
- *          request, in their order; LANE again at the close, if there is room.
+ * Messages client to engine: ORDER_REQUEST, ORDER_TERMS_REQUEST (LANE_RIGHT_ORDER), MASS_CANCEL (ORDER: its own; OPERATE:
+ *          anybody's), RISK_CHECK_REQUEST, SIZE_REQUEST (CHECK), LIMIT_CHANGE (LIMITS; RAISE and APPROVE for what they
+ *          say; its step GET needs none), OPERATE (OPERATE). Engine to client: LANE first of all (who it is, its epoch
+ *          and first sequence of ClOrdIDs); a VERDICT for each order request and MASS_CANCEL, in their order; EXEC_REPORT
+ *          of each event of its strategy's orders, as booked; a RISK_CHECK_RESPONSE or SIZE_RESPONSE for each question;
+ *          AUDITs of what it changed or asked for, in their order; LANE again at the close, if there is room.
  *          A verdict is told after it is in the journal. A request without an answer when the lane ends may have been
  *          taken or not: the published records and ev tell (by ClOrdID); it is never taken later.
  * Waiting  each side has a bell that the other rings only when it sleeps: asleep = 1, fence, look again, futex wait on

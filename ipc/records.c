@@ -4,7 +4,7 @@ static const ring_kind_t records_kind = {.what       = "records",
                                          .magic      = 0x316365526c617768ull, /* "hwalRec1" */
                                          .head_bytes = sizeof(records_t),
                                          .slots_min  = 1,
-                                         .slots_max  = 1u << 24};
+                                         .slots_max  = RECORDS_COUNT_MAX};
 
 size_t records_footprint(uint32_t count, uint32_t stride)
 {

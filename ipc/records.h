@@ -21,6 +21,7 @@
 #include "ipc/words_copy.h"
 
 #define RECORDS_TRIES 1000u
+#define RECORDS_COUNT_MAX (1u << 24)
 
 typedef struct records { /* lies in shared memory; the places follow; a place is a slot whose seq is the lock */
     ring_head_t head;

@@ -8,14 +8,42 @@
 
 #define CONFIG_STRATEGIES_MAX 16u
 #define CONFIG_INSTRUMENTS_MAX 10000u
+#define CONFIG_LIMITS_MAX 1024u
 
 typedef struct config_account {
-    char   *currency;
+    char   *name;      /* "" = its currency */
+    char   *currency;  /* its home: limits, equity, profit and loss are said in it */
     char   *initial;   /* decimal, at most 4 places */
     int64_t money_exp; /* decimals that it counts in, live */
+    int64_t hedging;   /* 1: long and short side by side */
+    int64_t cost;      /* config_cost_t */
+    int64_t margin;    /* 1: own funds bound the margin; 0: what is bought must be paid for */
+    int64_t fee_schedule;
 } config_account_t;
 
-typedef struct config_risk { /* one limit set a currency; amounts in it, decimal text */
+typedef enum config_cost { COST_AVERAGE = 0, COST_FIFO = 1 } config_cost_t;
+
+typedef struct config_fx { /* one unit of currency is rate units of to */
+    char *currency;
+    char *to;
+    char *rate; /* decimal, at most 12 places; "": as instrument says */
+    char
+        *instrument; /* symbol: its mid is the rate, as soon as it has one; "" = rate stays until a newer one is told */
+} config_fx_t;
+
+typedef struct config_schedule { /* one tier of a fee schedule; tiers of one stand in rising order */
+    int64_t schedule;
+    char   *from; /* value traded in the last 30 days, home currency, whole */
+    char   *maker_bps;
+    char   *taker_bps;
+    char   *tax_buy_bps;
+    char   *tax_sell_bps;
+    char   *min_fee;
+    char   *currency; /* that fees are paid in; "" = the settlement currency */
+} config_schedule_t;
+
+typedef struct config_risk { /* one limit set a currency, or an account; amounts in it, decimal text */
+    char   *account;         /* name of the account that it is for; "" = all of the currency */
     char   *currency;
     char   *max_order_value;
     char   *max_position_value; /* becomes max_long = max_short of each instrument at its first price */
@@ -33,6 +61,7 @@ typedef struct config_risk { /* one limit set a currency; amounts in it, decimal
     int64_t orders_per_s;
     int64_t messages_per_s;
     int64_t concentration_bps;
+    int64_t margin_bps;
 } config_risk_t;
 
 typedef struct config_venue { /* the simulated venue */
@@ -61,7 +90,7 @@ typedef struct config_tier { /* decimals */
     char *taker_bps;
 } config_tier_t;
 
-typedef struct config_fees { /* beyond the two rates of config_venue_t; core/match/fee.h */
+typedef struct config_fees { /* beyond the two rates of config_venue_t; core/ref/fee.h */
     int64_t        window_days;
     const char    *per_contract;
     const char    *min_fill;
@@ -127,31 +156,43 @@ typedef struct config_capture { /* recorded market data instead of the generated
 
 typedef struct config_engine {
     int64_t epoch;
+    int64_t instruments_max; /* live */
+    int64_t accounts_max;    /* published; at least as many as there are */
     int64_t orders_max;
+    int64_t held_max; /* orders that the engine holds or works, and the newest of those that it has done with */
     int64_t book_window_ticks;
     int64_t book_far_levels;
     int64_t mbo_books;
     int64_t mbo_orders;
     int64_t mbo_levels;
+    int64_t day_offset_min; /* the the trading day is that of a clock so many minutes east of UTC */
+    int64_t stp_mode;       /* risk_stp_mode_t - 1 */
+    int64_t answer_ms;      /* an order that waits for its venue's word longer is an alarm; 0 = never */
 } config_engine_t;
 
 typedef struct config {
-    const char       *instance; /* 1 to 32 of letters, digits, - and _ */
-    config_engine_t   engine;
-    config_account_t *accounts;
-    unsigned          accounts_count;
-    char            **strategies; /* "name" or "name:key=value,key=value" */
-    unsigned          strategies_count;
-    config_risk_t    *risk;
-    unsigned          risk_count;
-    config_venue_t    venue;
-    config_latency_t  latency;
-    config_fees_t     fees;
-    config_market_t   market;
-    config_journal_t  journal;
-    config_rings_t    rings;
-    config_run_t      run;
-    config_capture_t  capture;
-    config_lanes_t    lanes;
-    void             *file; /* what libcyaml allocated; the pointers above lead into it */
+    const char        *instance; /* 1 to 32 of letters, digits, - and _ */
+    config_engine_t    engine;
+    config_account_t  *accounts;
+    unsigned           accounts_count;
+    char             **strategies; /* "name" or "name:key=value,key=value" */
+    unsigned           strategies_count;
+    config_risk_t     *risk;
+    unsigned           risk_count;
+    char             **limits; /* "SCOPE FIELD=VALUE ...": tools/limit_text.h */
+    unsigned           limits_count;
+    config_fx_t       *fx;
+    unsigned           fx_count;
+    config_schedule_t *schedules;
+    unsigned           schedules_count;
+    config_venue_t     venue;
+    config_latency_t   latency;
+    config_fees_t      fees;
+    config_market_t    market;
+    config_journal_t   journal;
+    config_rings_t     rings;
+    config_run_t       run;
+    config_capture_t   capture;
+    config_lanes_t     lanes;
+    void              *file; /* what libcyaml allocated; the pointers above lead into it */
 } config_t;

@@ -69,6 +69,11 @@ static const struct record_row {
     [RECORD_ID_POSITIONS]   = {"positions",   SLOT(HWAL_POSITION_MSG_BYTES)},
     [RECORD_ID_ACCOUNTS]    = {"accounts",    SLOT(HWAL_ACCOUNT_MSG_BYTES)},
     [RECORD_ID_STATISTICS]  = {"statistics",  SLOT(HWAL_STATISTICS_MSG_BYTES)},
+    [RECORD_ID_HELD]        = {"held",        SLOT(HWAL_HELD_ORDER_MSG_BYTES)},
+    [RECORD_ID_BALANCES]    = {"balances",    SLOT(HWAL_BALANCE_MSG_BYTES)},
+    [RECORD_ID_SUB_POSITIONS] = {"sub_positions", SLOT(HWAL_SUB_POSITION_MSG_BYTES)},
+    [RECORD_ID_ALERTS]      = {"alerts",      SLOT(HWAL_ALERT_MSG_BYTES)},
+    [RECORD_ID_VENUES]      = {"venues",      SLOT(HWAL_VENUE_DEF_MSG_BYTES)},
 };
 
 static const char *const role_names[ROLE_COUNT] = {
@@ -112,17 +117,25 @@ uint32_t topology_ring_slots(ring_id_t id, const config_t *config)
     return 0;
 }
 
+/* The configuration says that accounts times instruments are places that an array can have. */
 static uint32_t record_count(record_id_t id, const config_t *config)
 {
+    const uint32_t instruments = (uint32_t)config->engine.instruments_max;
+    const uint32_t accounts    = (uint32_t)config->engine.accounts_max;
     switch (id) {
     case RECORD_ID_INSTRUMENTS:
     case RECORD_ID_BOOKS:
     case RECORD_ID_FEEDS:
     case RECORD_ID_TRADES:
-    case RECORD_ID_STATISTICS: return TOPOLOGY_INSTRUMENTS_MAX;
+    case RECORD_ID_STATISTICS: return instruments;
     case RECORD_ID_ORDERS: return (uint32_t)config->engine.orders_max;
-    case RECORD_ID_POSITIONS: return TOPOLOGY_ACCOUNTS_MAX * TOPOLOGY_INSTRUMENTS_MAX;
-    case RECORD_ID_ACCOUNTS: return TOPOLOGY_ACCOUNTS_MAX;
+    case RECORD_ID_POSITIONS: return accounts * instruments;
+    case RECORD_ID_ACCOUNTS: return accounts;
+    case RECORD_ID_HELD: return (uint32_t)config->engine.held_max;
+    case RECORD_ID_BALANCES: return accounts * PORTFOLIO_CCYS_MAX + 1;
+    case RECORD_ID_SUB_POSITIONS: return TOPOLOGY_SUB_POSITIONS_MAX;
+    case RECORD_ID_ALERTS: return ENGINE_ALERTS_MAX;
+    case RECORD_ID_VENUES: return RISK_VENUES_MAX;
     case RECORD_ID_COUNT: break;
     }
     return 0;

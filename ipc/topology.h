@@ -5,7 +5,7 @@
  *   venue ◀═socket═▶ sim ───────────────▶ engine ─────────────────────────▶ journal ─▶ files
  *                      exec.sim (lossless)    │ ev (broadcast) ─▶ anyone
  *   capture files ─▶ capture ── md.capture ──▶│ records: instruments, books, feeds, trades, orders, positions, accounts,
- *                                           │          statistics
+ *                                           │          statistics, held, balances, sub_positions, alerts, venues
  *                      ◀── ord.sim (lossless) ┘
  *
  * sim       adapter of the simulated venue: market data (generated market) and orders
@@ -21,6 +21,8 @@
  *           request until its answer was out); of sim "taken" (ns from the receipt of the message that gave a signal until
  *           its new order was taken from ord); of the journal "durable" (one ring_cursor_t: number of the last journal
  *           record that is on the disk for good); of the supervisor "roles"; of the venue "state".
+ * Counts    of a record array: those of the configuration (engine.instruments_max, accounts_max, orders_max); positions are
+ *           accounts times instruments. A reader takes them from the array's head.
  * ord       topic of an ord message is the low 32 bits of the journal record number of its batch's last record, so that
  *           an adapter can hold it back until that is durable (durability: power). */
 #pragma once
@@ -72,12 +74,16 @@ typedef enum record_id {                            /* record arrays in the engi
                          RECORD_ID_POSITIONS,       /* POSITION        (account - 1) * instruments_max + id - 1  */
                          RECORD_ID_ACCOUNTS,        /* ACCOUNT         account - 1                               */
                          RECORD_ID_STATISTICS,      /* STATISTICS      id - 1: the trading day so far            */
+                         RECORD_ID_HELD,            /* HELD_ORDER      row of the table of held orders           */
+                         RECORD_ID_BALANCES,        /* BALANCE         row of the ledger                         */
+                         RECORD_ID_SUB_POSITIONS,   /* SUB_POSITION    row of the portfolio's parts              */
+                         RECORD_ID_ALERTS,          /* ALERT           place in the engine's list                */
+                         RECORD_ID_VENUES,          /* VENUE_DEF       venue id - 1: what it said that it knows  */
                          RECORD_ID_COUNT
 } record_id_t;
 
-#define TOPOLOGY_BOOK_LEVELS 20u /* of each side in a published book */
-#define TOPOLOGY_INSTRUMENTS_MAX 64u
-#define TOPOLOGY_ACCOUNTS_MAX 16u
+#define TOPOLOGY_BOOK_LEVELS 20u         /* of each side in a published book */
+#define TOPOLOGY_SUB_POSITIONS_MAX 4096u /* rows published; those behind are not */
 
 typedef struct engine_clock {       /* object "clock" of the engine's segment, SEGMENT_BLOB; written before RUN */
     _Atomic int64_t mono_offset_ns; /* engine time (created_mono_ns of orders) = CLOCK_MONOTONIC + this */

@@ -14,6 +14,8 @@
 #include "core/types/hash.h"
 #include "core/types/ids.h"
 #include "ipc/lane.h"
+#include "ipc/records.h"
+#include "tools/limit_text.h"
 #include "tools/models.h"
 #include "tools/strategy_spec.h"
 #include "tools/yaml_load.h"
@@ -53,7 +55,7 @@ typedef struct section {
     unsigned         count;
 } section_t;
 
-#define SETTINGS_MAX 17
+#define SETTINGS_MAX 20
 #define PATH_TEXT_MAX 200
 #define JOURNAL_FILES_MAX 200
 #define STRATEGIES_DEFAULT 2u /* when none is written: tools/setup.c */
@@ -79,16 +81,28 @@ static const setting_t top_settings[] = {
 static const setting_t engine_settings[] = {
     SET(config_engine_t, epoch, KIND_WHOLE, "1", 1, 4095, 0,
         "epoch of client order ids; raised at every start of a live engine"),
+    SET(config_engine_t, instruments_max, KIND_WHOLE, "64", 1, ENGINE_INSTRUMENTS_MAX, 0,
+        "instruments that a live instance has room for; memory is kept for each"),
+    SET(config_engine_t, accounts_max, KIND_WHOLE, "16", 1, ENGINE_ACCOUNTS_MAX, 0,
+        "accounts that its records have room for"),
     SET(config_engine_t, orders_max, KIND_WHOLE, "65536", 1024, 1 << 24, 0,
         "rows of the order table (open ones and the newest closed ones)"),
-    SET(config_engine_t, book_window_ticks, KIND_POWER, "65536", 64, 1 << 18, 0,
+    SET(config_engine_t, held_max, KIND_WHOLE, "1024", 16, 1 << 20, 0,
+        "orders that the engine holds or works itself: stops, lists, algorithms"),
+    SET(config_engine_t, book_window_ticks, KIND_POWER, "8192", 64, 1 << 18, 0,
         "ticks a side near the touch that a book keeps flat"),
-    SET(config_engine_t, book_far_levels, KIND_POWER, "32768", 64, 1 << 24, 0,
+    SET(config_engine_t, book_far_levels, KIND_POWER, "8192", 64, 1 << 24, 0,
         "levels a book can keep outside the window"),
     SET(config_engine_t, mbo_books, KIND_WHOLE, "0", 0, 64, 0,
         "instruments that may be fed by single orders (L3) instead of levels; memory is kept for each"),
     SET(config_engine_t, mbo_orders, KIND_WHOLE, "65536", 1, 1 << 24, 0, "orders that stand in one of them at most"),
     SET(config_engine_t, mbo_levels, KIND_WHOLE, "8192", 1, 1 << 20, 0, "price levels of one of them at most"),
+    SET(config_engine_t, day_offset_min, KIND_WHOLE, "0", -720, 840, 0,
+        "the trading day is that of a clock so many minutes east of UTC"),
+    WORD(config_engine_t, stp_mode, "cancel_newest", "what becomes of an order that would meet one of our own",
+         "cancel_newest cancel_oldest cancel_both decrement"),
+    SET(config_engine_t, answer_ms, KIND_WHOLE, "5000", 0, 3600000, 0,
+        "an order that waits for its venue's answer longer is an alarm; 0 = never"),
 };
 static const setting_t venue_settings[] = {
     SET(config_venue_t, place_us, KIND_WHOLE, "2000", 0, 60000000, 0, "decision to venue, on the feed's clock"),
@@ -170,12 +184,37 @@ static const setting_t client_settings[] = {
          "what becomes of its open orders when the lane ends (an orderly stop cancels all)", "cancel keep"),
 };
 static const setting_t account_settings[] = {
-    SET(config_account_t, currency, KIND_CURRENCY, NULL, 1, 8, 0, "each at most once"),
+    SET(config_account_t, name, KIND_NAME, "", 1, 16, 0, "each at most once; empty = its currency"),
+    SET(config_account_t, currency, KIND_CURRENCY, NULL, 1, 8, 0, "its home: limits, equity, profit and loss"),
     SET(config_account_t, initial, KIND_AMOUNT, NULL, 0, AMOUNT_MAX, 4, "of the currency"),
     SET(config_account_t, money_exp, KIND_WHOLE, "8", 0, 12, 0,
         "decimals that the account counts in: those of its instruments (live; a replay takes the instruments' own)"),
+    WORD(config_account_t, hedging, "no", "long and short of one instrument stand side by side, or they net", "no yes"),
+    WORD(config_account_t, cost, "average", "of a position: average, or first in, first out", "average fifo"),
+    WORD(config_account_t, margin, "yes", "own funds bound the margin; no: what is bought must be paid for", "no yes"),
+    SET(config_account_t, fee_schedule, KIND_WHOLE, "0", 0, 65535, 0,
+        "of fee_schedules, for fills whose venue does not say the fee; 0 = none"),
+};
+static const setting_t fx_settings[] = {
+    SET(config_fx_t, currency, KIND_CURRENCY, NULL, 1, 8, 0, "one unit of it"),
+    SET(config_fx_t, to, KIND_CURRENCY, NULL, 1, 8, 0, "is worth rate of this"),
+    SET(config_fx_t, rate, KIND_AMOUNT, "", 0, AMOUNT_MAX, 12, "as it is at the start; venues may say newer ones"),
+    SET(config_fx_t, instrument, KIND_TEXT, "", 0, 0, 0, "symbol of the instrument whose mid is the rate from then on"),
+};
+static const setting_t schedule_settings[] = {
+    SET(config_schedule_t, schedule, KIND_WHOLE, NULL, 1, 65535, 0, "its number"),
+    SET(config_schedule_t, from, KIND_DECIMAL, "0", 0, AMOUNT_MAX, 0,
+        "value traded in the last 30 days, home currency; rising, the first of a schedule is 0"),
+    SET(config_schedule_t, maker_bps, KIND_DECIMAL, NULL, -1000, 1000, 4, "of value, negative = rebate"),
+    SET(config_schedule_t, taker_bps, KIND_DECIMAL, NULL, -1000, 1000, 4, "the same for the side that takes"),
+    SET(config_schedule_t, tax_buy_bps, KIND_DECIMAL, "0", 0, 1000, 4, "tax on buys"),
+    SET(config_schedule_t, tax_sell_bps, KIND_DECIMAL, "0", 0, 1000, 4, "tax on sells (KRX)"),
+    SET(config_schedule_t, min_fee, KIND_DECIMAL, "0", 0, 1000000, 8, "of an execution; 0 = no minimum"),
+    SET(config_schedule_t, currency, KIND_CURRENCY, "", 1, 8, 0,
+        "that fees are paid in, by the rate of the moment; empty = the settlement currency"),
 };
 static const setting_t risk_settings[] = {
+    SET(config_risk_t, account, KIND_NAME, "", 1, 16, 0, "name of the account; empty = all of the currency"),
     SET(config_risk_t, currency, KIND_CURRENCY, NULL, 1, 8, 0, "each at most once; amounts below are in it"),
     AMOUNT(max_order_value, 8, "of one order"),
     AMOUNT(max_position_value, 8, "of a position in one instrument, long or short, at its first price"),
@@ -193,6 +232,7 @@ static const setting_t risk_settings[] = {
     SET(config_risk_t, orders_per_s, KIND_WHOLE, "100", 1, 1024, 0, "new orders and replaces"),
     SET(config_risk_t, messages_per_s, KIND_WHOLE, "250", 1, 1024, 0, "the same, a budget of its own"),
     SET(config_risk_t, concentration_bps, KIND_WHOLE, "2500", 1, 10000, 0, "of one instrument, of max_gross"),
+    SET(config_risk_t, margin_bps, KIND_WHOLE, "2500", 1, 1000000, 0, "own funds that a position needs, of its value"),
 };
 static const setting_t instrument_settings[] = {
     SET(config_instrument_t, venue, KIND_TEXT, NULL, 0, 0, 0, ""),
@@ -226,6 +266,8 @@ enum { /* sections that are there once, then lists */
        RISK,
        CLIENTS, /* in lanes */
        TIERS,   /* in fees */
+       FX,
+       SCHEDULES,
        INSTRUMENTS,
        SECTION_COUNT
 };
@@ -245,6 +287,8 @@ static const section_t sections[SECTION_COUNT] = {
     [RISK]        = SECTION("risk", 0, risk_settings),
     [CLIENTS]     = SECTION("lanes", 0, client_settings),
     [TIERS]       = SECTION("fees", 0, tier_settings),
+    [FX]          = SECTION("fx", 0, fx_settings),
+    [SCHEDULES]   = SECTION("fee_schedules", 0, schedule_settings),
     [INSTRUMENTS] = SECTION("instruments", 0, instrument_settings),
 };
 
@@ -261,9 +305,9 @@ struct texts {
 
 typedef struct config_file {
     texts_t  single[SINGLE_COUNT];
-    texts_t *accounts, *risk;
-    char   **strategies;
-    unsigned accounts_count, risk_count, strategies_count;
+    texts_t *accounts, *risk, *fx, *schedules;
+    char   **strategies, **limits;
+    unsigned accounts_count, risk_count, fx_count, schedules_count, strategies_count, limits_count;
 } config_file_t;
 
 typedef struct instruments_file {
@@ -280,6 +324,8 @@ static cyaml_schema_field_t fields[SECTION_COUNT][SETTINGS_MAX + 1]; /* from the
 static const cyaml_schema_value_t text_schema       = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, 512)};
 static const cyaml_schema_value_t account_schema    = {MAPPING(ACCOUNTS)};
 static const cyaml_schema_value_t risk_schema       = {MAPPING(RISK)};
+static const cyaml_schema_value_t fx_schema         = {MAPPING(FX)};
+static const cyaml_schema_value_t schedule_schema   = {MAPPING(SCHEDULES)};
 static const cyaml_schema_value_t client_schema     = {MAPPING(CLIENTS)};
 static const cyaml_schema_value_t tier_schema       = {MAPPING(TIERS)};
 static const cyaml_schema_value_t instrument_schema = {MAPPING(INSTRUMENTS)};
@@ -298,6 +344,9 @@ static const cyaml_schema_field_t config_fields[]   = {
       CYAML_FIELD_SEQUENCE("accounts", OPT, config_file_t, accounts, &account_schema, 0, 64),
       CYAML_FIELD_SEQUENCE("strategies", OPT, config_file_t, strategies, &text_schema, 0, CONFIG_STRATEGIES_MAX),
       CYAML_FIELD_SEQUENCE("risk", OPT, config_file_t, risk, &risk_schema, 0, 64),
+      CYAML_FIELD_SEQUENCE("limits", OPT, config_file_t, limits, &text_schema, 0, CONFIG_LIMITS_MAX),
+      CYAML_FIELD_SEQUENCE("fx", OPT, config_file_t, fx, &fx_schema, 0, 64),
+      CYAML_FIELD_SEQUENCE("fee_schedules", OPT, config_file_t, schedules, &schedule_schema, 0, 256),
       CYAML_FIELD_END};
 static const cyaml_schema_field_t instruments_fields[] = {
     CYAML_FIELD_SEQUENCE("instruments", CYAML_FLAG_POINTER, instruments_file_t, instruments, &instrument_schema, 0,
@@ -507,7 +556,13 @@ static err_t section_take(const section_t *section, const texts_t *texts, void *
         const char      *text = texts && texts->text[i] ? texts->text[i] : s->fallback;
         char             name[64];
         snprintf(name, sizeof name, "%s%s%s", section->name, *section->name ? "." : "", s->key);
-        *key              = s->key;
+        *key             = s->key;
+        const bool empty = text && !*text && s->fallback && !*s->fallback &&
+                           (s->kind == KIND_NAME || s->kind == KIND_CURRENCY || s->kind == KIND_AMOUNT);
+        if (empty) { /* none, be it written or not */
+            memcpy((char *)base + s->offset, &text, sizeof text);
+            continue;
+        }
         const bool  given = text && (*text || text != s->fallback || s->kind == KIND_PATH || s->kind == KIND_USER ||
                                     s->kind == KIND_LATENCY);
         const err_t err   = given ? setting_take(s, name, text, base) : ERR_OK;
@@ -518,11 +573,23 @@ static err_t section_take(const section_t *section, const texts_t *texts, void *
     return ERR_OK;
 }
 
+/* Lists whose entries may begin alike: of rates and tiers together_check and schedules_check say more. */
+static bool repeats(const section_t *section)
+{
+    return section == &sections[FX] || section == &sections[SCHEDULES];
+}
+
+/* What an entry is known by: its first setting, or, where that is not written, its second. */
+static unsigned entry_key(const texts_t *texts)
+{
+    return texts->text[0] && *texts->text[0] ? 0 : 1;
+}
+
 /* A list whose entries begin with their name or currency, each once. */
 static err_t list_take(const char *file, const yaml_places_t *places, const section_t *section, const texts_t *texts,
                        unsigned count, size_t size, void **out)
 {
-    char *base = calloc(count ? count : 1, size);
+    char *base = calloc(count + 1, size);
     *out       = base;
     if (!base) {
         return err_set(ERR_LIMIT, "%s: out of memory", file);
@@ -531,16 +598,23 @@ static err_t list_take(const char *file, const yaml_places_t *places, const sect
         const char *key;
         err_t       err = section_take(section, &texts[i], base + i * size, &key);
         for (unsigned k = 0; !err && k < i; k++) {
-            key = section->settings[0].key;
-            err = strcmp(texts[k].text[0], texts[i].text[0]) == 0
-                      ? err_set(ERR_CONFIG, "%s.%s %s is there twice", section->name, key, texts[i].text[0])
-                      : ERR_OK;
+            const unsigned at = entry_key(&texts[i]);
+            key               = section->settings[at].key;
+            err               = repeats(section) || strcmp(texts[k].text[entry_key(&texts[k])], texts[i].text[at]) != 0
+                                    ? ERR_OK
+                                    : err_set(ERR_CONFIG, "%s.%s %s is there twice", section->name, key, texts[i].text[at]);
         }
         if (err) {
             return at_line(err, file, places, section->name, i, key);
         }
     }
     return ERR_OK;
+}
+
+/* What an account is called where accounts are named. */
+const char *config_account_name(const config_account_t *account)
+{
+    return *account->name ? account->name : account->currency;
 }
 
 /* ---- environment ------------------------------------------------------------------------------------------------ */
@@ -585,8 +659,10 @@ static err_t strategies_check(const char *file, const yaml_places_t *places, con
     return at_line(err, file, places, "strategies", index, "");
 }
 
-static const char client_rights[] = "check order"; /* right i is bit 1 << i */
-_Static_assert(LANE_RIGHT_CHECK == 1 && LANE_RIGHT_ORDER == 2, "places of the words");
+static const char client_rights[] = "check order limits raise approve operate"; /* right i is bit 1 << i */
+_Static_assert(LANE_RIGHT_CHECK == 1 && LANE_RIGHT_ORDER == 2 && LANE_RIGHT_LIMITS == 4 && LANE_RIGHT_RAISE == 8 &&
+                   LANE_RIGHT_APPROVE == 16 && LANE_RIGHT_OPERATE == 32,
+               "places of the words");
 
 static err_t rights_take(const texts_t *t, config_client_t *client)
 {
@@ -602,17 +678,18 @@ static err_t rights_take(const texts_t *t, config_client_t *client)
                : err_set(ERR_CONFIG, "lanes.rights of %s is empty, allowed are: %s", client->name, client_rights);
 }
 
-/* By their places, which are their ids in a live instance: it has at most TOPOLOGY_ACCOUNTS_MAX, far below 62. */
+/* By their places, which are their ids in a live instance: a lane's rights name the first 62. */
 static err_t client_accounts_take(const config_t *c, const texts_t *t, config_client_t *client)
 {
     const unsigned count = c->accounts_count < 62 ? c->accounts_count : 62;
     for (unsigned i = 0; i < t->accounts_count; i++) {
         unsigned k = 0;
-        while (k < count && strcmp(c->accounts[k].currency, t->accounts[i]) != 0) {
+        while (k < count && strcmp(config_account_name(&c->accounts[k]), t->accounts[i]) != 0) {
             k++;
         }
         if (k == count) {
-            return err_set(ERR_CONFIG, "lanes.accounts has \"%s\", which is no currency of accounts", t->accounts[i]);
+            return err_set(ERR_CONFIG, "lanes.accounts has \"%s\", which is no name and no currency of accounts",
+                           t->accounts[i]);
         }
         client->accounts |= INT64_C(2) << k;
     }
@@ -621,6 +698,31 @@ static err_t client_accounts_take(const config_t *c, const texts_t *t, config_cl
     }
     return client->accounts ? ERR_OK
                             : err_set(ERR_CONFIG, "lanes.accounts of %s: there are no accounts to use", client->name);
+}
+
+/* What the commands that act use when nothing was configured for them: the one who runs the instance may look, trade, lower
+ * limits and operate; raising limits and approving overrides is for clients that somebody wrote down. */
+static void operator_add(config_t *c)
+{
+    const unsigned strategies = c->strategies_count ? c->strategies_count : STRATEGIES_DEFAULT;
+    const unsigned origins    = strategies * c->accounts_count + c->lanes.clients_count + 1;
+    const unsigned accounts   = c->accounts_count < 62 ? c->accounts_count : 62;
+    bool           there      = false;
+    for (unsigned i = 0; i < c->lanes.clients_count; i++) {
+        there |= strcmp(c->lanes.clients[i].name, CONFIG_OPERATOR) == 0;
+    }
+    if (there || accounts == 0 || c->lanes.clients_count == ENGINE_LANES_MAX || origins >= CL_ORD_ID_ORIGINS) {
+        return;
+    }
+    static char name[] = CONFIG_OPERATOR, user[] = "";
+    c->lanes.clients[c->lanes.clients_count++] =
+        (config_client_t){.name         = name,
+                          .user         = user,
+                          .accounts     = (INT64_C(2) << accounts) - 2,
+                          .rights       = LANE_RIGHT_CHECK | LANE_RIGHT_ORDER | LANE_RIGHT_LIMITS | LANE_RIGHT_OPERATE,
+                          .orders_per_s = 100,
+                          .messages_per_s = 250,
+                          .on_close       = LANE_KEEP};
 }
 
 static err_t clients_take(config_t *c, const char *file, const yaml_places_t *places, const texts_t *lanes)
@@ -681,6 +783,95 @@ static err_t tiers_take(config_t *c, const char *file, const yaml_places_t *plac
     return err ? err : at_line(config_fees(c, &built), file, places, "fees", 0, "from");
 }
 
+/* Tiers of a schedule: the first from 0, the others above the one before. */
+static err_t schedules_check(const config_t *c, unsigned *entry)
+{
+    for (unsigned i = 0; i < c->schedules_count; i++) {
+        const config_schedule_t *s = &c->schedules[i], *before = NULL;
+        int64_t                  from = 0, low = 0;
+        *entry = i;
+        for (unsigned k = 0; k < i; k++) {
+            before = c->schedules[k].schedule == s->schedule ? &c->schedules[k] : before;
+        }
+        const bool good = decimal_parse(s->from, strlen(s->from), 0, &from) == ERR_OK &&
+                          (!before || decimal_parse(before->from, strlen(before->from), 0, &low) == ERR_OK);
+        if (!good || (before ? from <= low : from != 0)) {
+            return err_set(ERR_CONFIG, "fee_schedules.from of schedule %" PRId64 " is %s, must be %s%s", s->schedule,
+                           s->from, before ? "above " : "0", before ? before->from : "");
+        }
+    }
+    return ERR_OK;
+}
+
+static bool schedule_known(const config_t *c, int64_t schedule)
+{
+    bool known = schedule == 0;
+    for (unsigned i = 0; i < c->schedules_count; i++) {
+        known |= c->schedules[i].schedule == schedule;
+    }
+    return known;
+}
+
+static err_t accounts_check(const config_t *c, const char *file, const yaml_places_t *places)
+{
+    for (unsigned i = 0; i < c->accounts_count; i++) {
+        if (!schedule_known(c, c->accounts[i].fee_schedule)) {
+            return at_line(err_set(ERR_CONFIG, "accounts.fee_schedule %" PRId64 " is none of fee_schedules",
+                                   c->accounts[i].fee_schedule),
+                           file, places, "accounts", i, "fee_schedule");
+        }
+    }
+    for (unsigned i = 0; i < c->risk_count; i++) {
+        const config_risk_t    *r     = &c->risk[i];
+        const config_account_t *found = NULL;
+        for (unsigned k = 0; k < c->accounts_count && *r->account; k++) {
+            found = strcmp(config_account_name(&c->accounts[k]), r->account) == 0 ? &c->accounts[k] : found;
+        }
+        if (*r->account && (!found || strcmp(found->currency, r->currency) != 0)) {
+            return at_line(err_set(ERR_CONFIG, "risk.account %s is %s", r->account,
+                                   found ? "in another currency" : "none of accounts"),
+                           file, places, "risk", i, "account");
+        }
+    }
+    return ERR_OK;
+}
+
+/* Rates, fee schedules, further limits, and whether accounts and limits name what there is. */
+static err_t money_take(config_t *c, const char *file, const yaml_places_t *places, const config_file_t *raw)
+{
+    void    *fx = NULL, *schedules = NULL;
+    unsigned entry     = 0;
+    err_t    err       = list_take(file, places, &sections[FX], raw->fx, raw->fx_count, sizeof *c->fx, &fx);
+    err                = err ? err
+                             : list_take(file, places, &sections[SCHEDULES], raw->schedules, raw->schedules_count,
+                                         sizeof *c->schedules, &schedules);
+    c->fx              = fx;
+    c->fx_count        = raw->fx_count;
+    c->schedules       = schedules;
+    c->schedules_count = schedules ? raw->schedules_count : 0;
+    c->limits          = raw->limits;
+    c->limits_count    = raw->limits_count;
+    err                = err ? err : at_line(schedules_check(c, &entry), file, places, "fee_schedules", entry, "from");
+    err                = err ? err : accounts_check(c, file, places);
+    for (unsigned i = 0; !err && i < c->fx_count; i++) {
+        static char none[]  = "";
+        c->fx[i].instrument = c->fx[i].instrument ? c->fx[i].instrument : none;
+        if (!*c->fx[i].rate && !*c->fx[i].instrument) {
+            err = at_line(err_set(ERR_CONFIG, "fx.rate of %s to %s is missing, and so is fx.instrument",
+                                  c->fx[i].currency, c->fx[i].to),
+                          file, places, "fx", i, "currency");
+        }
+    }
+    for (unsigned i = 0; !err && i < c->limits_count; i++) {
+        err_t bad = limit_line_check(c->limits[i]);
+        for (unsigned k = 0; !bad && k < i; k++) {
+            bad = limit_lines_apart(c->limits[i], c->limits[k]);
+        }
+        err = at_line(bad ? ERR_CONFIG : ERR_OK, file, places, "limits", i, "");
+    }
+    return err;
+}
+
 static err_t file_take(config_t *c, const char *file, const yaml_places_t *places, const config_file_t *raw)
 {
     err_t err = ERR_OK;
@@ -706,6 +897,10 @@ static err_t file_take(config_t *c, const char *file, const yaml_places_t *place
     c->strategies_count    = raw->strategies_count;
     err                    = err ? err : clients_take(c, file, places, &raw->single[LANES]);
     err                    = err ? err : tiers_take(c, file, places, &raw->single[FEES]);
+    err                    = err ? err : money_take(c, file, places, raw);
+    if (!err) {
+        operator_add(c);
+    }
     return err ? err : strategies_check(file, places, raw);
 }
 
@@ -713,6 +908,16 @@ static err_t file_take(config_t *c, const char *file, const yaml_places_t *place
 static err_t together_check(const config_t *c)
 {
     const int64_t files = c->journal.max_bytes / c->journal.file_bytes;
+    if (c->accounts_count > c->engine.accounts_max) {
+        return err_set(ERR_CONFIG, "%u accounts, engine.accounts_max is %" PRId64, c->accounts_count,
+                       c->engine.accounts_max);
+    }
+    if (c->engine.accounts_max * c->engine.instruments_max > RECORDS_COUNT_MAX) {
+        return err_set(ERR_CONFIG,
+                       "engine.accounts_max %" PRId64 " times engine.instruments_max %" PRId64
+                       ", a record for each position: at most %u",
+                       c->engine.accounts_max, c->engine.instruments_max, RECORDS_COUNT_MAX);
+    }
     if (files < 2 || files > JOURNAL_FILES_MAX) {
         return err_set(ERR_CONFIG,
                        "journal.max_bytes is %" PRId64 ", that is %" PRId64 " files of journal.file_bytes %" PRId64
@@ -780,6 +985,8 @@ void config_free(config_t *config)
         free(config->risk);
         free(config->lanes.clients);
         free(config->fees.tiers);
+        free(config->fx);
+        free(config->schedules);
         free(config);
     }
 }
@@ -992,6 +1199,10 @@ static void files_print(const config_capture_t *capture)
     }
 }
 
+#define RIGHTS_HELP                                                                                                    \
+    "ask risk; send, change and cancel its own orders; lower limits; raise them; approve overrides of another; "       \
+    "kill, clear, flatten, acknowledge"
+
 /* The two lists of a client, as it was written or as they are by default. */
 static void client_lists_print(const config_t *c, const config_client_t *client)
 {
@@ -1000,11 +1211,11 @@ static void client_lists_print(const config_t *c, const config_client_t *client)
     printf("      accounts: [");
     for (unsigned i = 0; i < c->accounts_count; i++) {
         if (client->accounts >> (i + 1) & 1) {
-            printf("%s\"%s\"", comma, c->accounts[i].currency);
+            printf("%s\"%s\"", comma, config_account_name(&c->accounts[i]));
             comma = ", ";
         }
     }
-    printf("] # currencies of accounts that it may use; none = all\n      rights: [");
+    printf("] # names or currencies of accounts that it may use; none = all\n      rights: [");
     comma = "";
     for (int64_t place = 0; client->rights >> place; place++) {
         if (client->rights >> place & 1) {
@@ -1012,7 +1223,7 @@ static void client_lists_print(const config_t *c, const config_client_t *client)
             comma = ", ";
         }
     }
-    printf("] # %s: ask risk; send, change and cancel its own orders\n", client_rights);
+    printf("] # %s: " RIGHTS_HELP "\n", client_rights);
 }
 
 static void clients_print(const config_t *c)
@@ -1027,8 +1238,8 @@ static void clients_print(const config_t *c)
     }
     if (lanes->clients_count == 0) {
         section_print(&sections[CLIENTS], "  #   - ", "  #     ", NULL);
-        printf("  #     accounts: [] # currencies of accounts that it may use; none = all\n"
-               "  #     rights: [%s] # %s: ask risk; send, change and cancel its own orders\n",
+        printf("  #     accounts: [] # names or currencies of accounts that it may use; none = all\n"
+               "  #     rights: [%s] # %s: " RIGHTS_HELP "\n",
                "check, order", client_rights);
     }
 }
@@ -1068,6 +1279,13 @@ void config_print(const config_t *c)
         printf("  - \"%s\"\n", c->strategies[i]);
     }
     list_print(&sections[RISK], c->risk, c->risk_count, sizeof *c->risk);
+    printf(c->limits_count ? "limits:\n"
+                           : "# limits: # none written; \"SCOPE FIELD=VALUE ...\", as `hwal limits set` takes them\n");
+    for (unsigned i = 0; i < c->limits_count; i++) {
+        printf("  - \"%s\"\n", c->limits[i]);
+    }
+    list_print(&sections[FX], c->fx, c->fx_count, sizeof *c->fx);
+    list_print(&sections[SCHEDULES], c->schedules, c->schedules_count, sizeof *c->schedules);
 }
 
 /* ---- what a journal belongs to ---------------------------------------------------------------------------------- */
@@ -1100,6 +1318,15 @@ uint64_t config_hash(const config_t *c)
     }
     for (unsigned i = 0; i < c->risk_count; i++) {
         hash = section_hash(hash, &sections[RISK], &c->risk[i]);
+    }
+    for (unsigned i = 0; i < c->limits_count; i++) {
+        hash = hash_text(hash, c->limits[i]);
+    }
+    for (unsigned i = 0; i < c->fx_count; i++) {
+        hash = section_hash(hash, &sections[FX], &c->fx[i]);
+    }
+    for (unsigned i = 0; i < c->schedules_count; i++) {
+        hash = section_hash(hash, &sections[SCHEDULES], &c->schedules[i]);
     }
     for (unsigned i = 0; i < c->strategies_count; i++) {
         hash = hash_text(hash, c->strategies[i]);

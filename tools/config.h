@@ -10,14 +10,18 @@
  *
  * Owner    the caller; config_free gives it back. Texts of the environment stay in the environment. Cold: allocates
  *          (libcyaml). One thread.
+ * Lanes    where no client CONFIG_OPERATOR is written and there is room for one, there is one all the same, last in the
+ *          list: the instance's own user, with every right but raise and approve, and on_close keep.
  * Limits   64 accounts, 64 limit sets, CONFIG_STRATEGIES_MAX strategies, CONFIG_INSTRUMENTS_MAX instruments; a text has
  *          64 bytes, a strategy 512. */
 #pragma once
 
-#include "core/match/fee.h"
+#include "core/ref/fee.h"
 #include "core/ref/instrument.h"
 #include "core/types/err.h"
 #include "ipc/settings.h"
+
+#define CONFIG_OPERATOR "operator"
 
 typedef struct config_instrument { /* one entry of instruments.yaml */
     char   *venue;
@@ -53,6 +57,9 @@ err_t config_strategies_check(const config_t *config);
 /* config_instruments_load: as config_load. Every entry is one that config_instrument takes, none is there twice. */
 err_t config_instruments_load(const char *file, config_instruments_t **out);
 void  config_instruments_free(config_instruments_t *list);
+
+/* config_account_name: what lanes.accounts and risk.account call it: its name, else its currency. */
+const char *config_account_name(const config_account_t *account);
 
 /* config_path: where a file of configs/ is: below the working directory, else beside the binary's project root.
  * false when in neither place. */

@@ -33,6 +33,8 @@ static const struct {
     {"fees", SCALE_MONEY},     {"funding", SCALE_MONEY},    {"initial", SCALE_MONEY},    {"cash", SCALE_MONEY},
     {"equity", SCALE_MONEY},   {"pnl_day", SCALE_MONEY},    {"drawdown", SCALE_MONEY},   {"gross", SCALE_MONEY},
     {"net", SCALE_MONEY},      {"open_value", SCALE_MONEY}, {"amount", SCALE_MONEY},     {"min_notional", SCALE_MONEY},
+    {"stop_px", SCALE_PX},     {"trail", SCALE_PX},         {"display_qty", SCALE_QTY},  {"wanted_qty", SCALE_QTY},
+    {"hold", SCALE_MONEY},     {"available", SCALE_MONEY},
 };
 
 /* ---- what a message is made of ------------------------------------------------------------------------------------- */
@@ -181,6 +183,10 @@ void describe_fields(json_t *row, const attach_t *a, const msg_t *msg)
     }
     if (msg->type == MSG_LOG) {
         json_object_set_new(row, "text", command_text(msg->text));
+    }
+    if (msg->type == MSG_BALANCE) {
+        const balance_t *b = msg->body;
+        json_object_set_new(row, "fx_rate", b->fx_rate ? describe_decimal(b->fx_rate, b->fx_exp) : json_null());
     }
 }
 

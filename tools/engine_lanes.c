@@ -49,6 +49,17 @@ static void tell(engine_loop_t *l, engine_lane_t *lane, msg_type_t type, const v
     counter_add(l->counters, COUNTER_LANE_ANSWERS, 1);
 }
 
+/* An answer of the role itself, to a request that never becomes an input. */
+static void deny(engine_loop_t *l, engine_lane_t *lane, const verdict_t *why)
+{
+    verdict_t verdict     = *why;
+    verdict.engine_utc_ns = engine_now(l).utc_ns;
+    verdict.order_seq     = l->sequence;
+    verdict.strategy_id   = lane->server.lane.strategy_id;
+    verdict.limit_version = risk_limit_version(engine_risk(l->engine));
+    tell(l, lane, MSG_VERDICT, &verdict);
+}
+
 static void tell_verdict(engine_loop_t *l, const verdict_t *verdict)
 {
     engine_lane_t *lane = l->lanes.asking;
@@ -70,6 +81,11 @@ void engine_lanes_answer(engine_loop_t *l)
             const uint32_t       place  = report->strategy_id - l->setup->strategy_count - 1;
             if (place < ENGINE_LANES_MAX) {
                 tell(l, &l->lanes.lanes[place], MSG_EXEC_REPORT, report);
+            }
+        } else if (rec->type == MSG_AUDIT) {
+            const audit_t *audit = (const void *)(rec + 1);
+            if (audit->lane_id - 1 < ENGINE_LANES_MAX) {
+                tell(l, &l->lanes.lanes[audit->lane_id - 1], MSG_AUDIT, audit);
             }
         }
     }
@@ -105,12 +121,35 @@ static uint32_t check(engine_loop_t *l, engine_lane_t *lane, const risk_check_re
     return answer.approved ? 1 : ENGINE_LANE_DENIED;
 }
 
+static uint32_t size(engine_loop_t *l, engine_lane_t *lane, const size_req_t *req)
+{
+    size_resp_t answer;
+    engine_size(l->engine, engine_now(l), lane->server.lane.lane_id, req, &answer);
+    tell(l, lane, MSG_SIZE_RESPONSE, &answer);
+    counter_add(l->counters, COUNTER_LANE_CHECKS, 1);
+    return ENGINE_LANE_DENIED; /* it asks risk more than once */
+}
+
+/* What a lane said in its own name, as an input: journaled whatever becomes of it, and paid for by its flood. */
+static uint32_t input(engine_loop_t *l, engine_lane_t *lane, const msg_t *msg)
+{
+    engine_input_from(l, msg, RECORD_SOURCE_CMD, lane->server.lane.lane_id, lane->server.from.next - 1);
+    l->lanes.asking     = NULL;
+    const int64_t since = l->began_mono_ns;
+    lane->due_mono_ns   = (lane->due_mono_ns > since ? lane->due_mono_ns : since) + lane->gap_ns;
+    return 1;
+}
+
+static bool another(const lane_t *own, uint32_t tenant_id, uint32_t strategy_id)
+{
+    return (tenant_id && tenant_id != own->tenant_id) || (strategy_id && strategy_id != own->strategy_id);
+}
+
 static uint32_t order(engine_loop_t *l, engine_lane_t *lane, const order_req_t *said)
 {
     const lane_t *own = &lane->server.lane;
     order_req_t   req = *said;
-    if ((req.tenant_id && req.tenant_id != own->tenant_id) ||
-        (req.strategy_id && req.strategy_id != own->strategy_id)) {
+    if (another(own, req.tenant_id, req.strategy_id)) {
         misused(l, lane, MSG_ORDER_REQUEST, "in the name of another");
         return 1;
     }
@@ -118,12 +157,99 @@ static uint32_t order(engine_loop_t *l, engine_lane_t *lane, const order_req_t *
     req.strategy_id   = own->strategy_id;
     l->lanes.asking   = lane;
     l->lanes.asked_id = req.cl_ord_id;
-    engine_input_from(l, &(msg_t){.type = MSG_ORDER_REQUEST, .body = &req}, RECORD_SOURCE_CMD, own->lane_id,
-                      lane->server.from.next - 1);
-    l->lanes.asking     = NULL;
-    const int64_t since = l->began_mono_ns;
-    lane->due_mono_ns   = (lane->due_mono_ns > since ? lane->due_mono_ns : since) + lane->gap_ns;
-    return 1;
+    return input(l, lane, &(msg_t){.type = MSG_ORDER_REQUEST, .body = &req});
+}
+
+static uint32_t order_terms(engine_loop_t *l, engine_lane_t *lane, const order_terms_req_t *said)
+{
+    const lane_t     *own = &lane->server.lane;
+    order_terms_req_t req = *said;
+    if (another(own, req.tenant_id, req.strategy_id)) {
+        misused(l, lane, MSG_ORDER_TERMS_REQUEST, "in the name of another");
+        return 1;
+    }
+    req.tenant_id     = own->tenant_id;
+    req.strategy_id   = own->strategy_id;
+    req.user_id       = own->uid;
+    l->lanes.asking   = lane;
+    l->lanes.asked_id = req.cl_ord_id;
+    return input(l, lane, &(msg_t){.type = MSG_ORDER_TERMS_REQUEST, .body = &req});
+}
+
+/* Its own orders, or with LANE_RIGHT_OPERATE anybody's of its tenant. The engine does not know whose request it is: that
+ * it may be made is made certain here. */
+static uint32_t mass_cancel(engine_loop_t *l, engine_lane_t *lane, const mass_cancel_t *said)
+{
+    const lane_t  *own     = &lane->server.lane;
+    const bool     operate = (own->rights & LANE_RIGHT_OPERATE) != 0;
+    const uint16_t right   = operate ? LANE_RIGHT_OPERATE : LANE_RIGHT_ORDER;
+    mass_cancel_t  req     = *said;
+    req.tenant_id          = req.tenant_id ? req.tenant_id : own->tenant_id;
+    req.strategy_id        = req.strategy_id || operate ? req.strategy_id : own->strategy_id;
+    req.user_id            = own->uid;
+    if (!(own->rights & right) || req.tenant_id != own->tenant_id ||
+        (!operate && req.strategy_id != own->strategy_id)) {
+        deny(l, lane,
+             &(verdict_t){.cl_ord_id  = req.request_id,
+                          .code       = RISK_NOT_AUTHORISED,
+                          .scope_type = SCOPE_STRATEGY,
+                          .scope_id   = own->strategy_id,
+                          .account_id = req.account_id,
+                          .observed   = right,
+                          .limit      = own->rights,
+                          .action     = ORDER_ACTION_CANCEL});
+        return 1;
+    }
+    l->lanes.asking   = lane;
+    l->lanes.asked_id = req.request_id;
+    return input(l, lane, &(msg_t){.type = MSG_MASS_CANCEL, .body = &req});
+}
+
+/* What stands: an AUDIT_VALUE for each field that the scope has, then one with field LANE_FIELDS_END. */
+static uint32_t limits(engine_loop_t *l, engine_lane_t *lane, const limit_change_t *asked)
+{
+    audit_t answer = {.change_id  = asked->change_id,
+                      .utc_ns     = engine_now(l).utc_ns,
+                      .event_seq  = l->sequence,
+                      .scope_id   = asked->scope_id,
+                      .scope_id2  = asked->scope_id2,
+                      .user_id    = lane->server.lane.uid,
+                      .lane_id    = lane->server.lane.lane_id,
+                      .version    = risk_limit_version(engine_risk(l->engine)),
+                      .scope_type = asked->scope_type,
+                      .kind       = AUDIT_VALUE};
+    for (uint16_t field = 0; field < RISK_FIELD_COUNT; field++) {
+        answer.field = field;
+        if (engine_limit(l->engine, (scope_t)asked->scope_type, asked->scope_id, asked->scope_id2, field,
+                         &answer.new_value)) {
+            tell(l, lane, MSG_AUDIT, &answer);
+        }
+    }
+    answer.field     = LANE_FIELDS_END;
+    answer.new_value = 0;
+    tell(l, lane, MSG_AUDIT, &answer);
+    counter_add(l->counters, COUNTER_LANE_CHECKS, 1);
+    return ENGINE_LANE_DENIED;
+}
+
+/* Who says it is the lane's to know and not its client's; whether he may is core's to judge, which answers with AUDITs. */
+static uint32_t limit_change(engine_loop_t *l, engine_lane_t *lane, const msg_t *msg)
+{
+    limit_change_t change = *(const limit_change_t *)msg->body;
+    if (change.step == LIMIT_STEP_GET) {
+        return limits(l, lane, &change);
+    }
+    change.user_id = lane->server.lane.uid;
+    change.lane_id = lane->server.lane.lane_id;
+    return input(l, lane, &(msg_t){.type = MSG_LIMIT_CHANGE, .body = &change, .text = msg->text});
+}
+
+static uint32_t operate(engine_loop_t *l, engine_lane_t *lane, const msg_t *msg)
+{
+    operate_t said = *(const operate_t *)msg->body;
+    said.user_id   = lane->server.lane.uid;
+    said.lane_id   = lane->server.lane.lane_id;
+    return input(l, lane, &(msg_t){.type = MSG_OPERATE, .body = &said, .text = msg->text});
 }
 
 /* One request; what it counts of the budget, 0 = there is none, or the lane ends. */
@@ -146,7 +272,12 @@ static uint32_t take(engine_loop_t *l, engine_lane_t *lane)
     }
     switch (msg.type) {
     case MSG_ORDER_REQUEST: return order(l, lane, msg.body);
+    case MSG_ORDER_TERMS_REQUEST: return order_terms(l, lane, msg.body);
+    case MSG_MASS_CANCEL: return mass_cancel(l, lane, msg.body);
+    case MSG_LIMIT_CHANGE: return limit_change(l, lane, &msg);
+    case MSG_OPERATE: return operate(l, lane, &msg);
     case MSG_RISK_CHECK_REQUEST: return check(l, lane, msg.body);
+    case MSG_SIZE_REQUEST: return size(l, lane, msg.body);
     default: misused(l, lane, meta.type, "not for a client to say"); return 1;
     }
 }

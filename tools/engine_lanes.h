@@ -1,21 +1,27 @@
 /* engine_lanes: the lanes of clients as the engine serves them: leases, requests, answers, ends.
  *
  *   cmd, rsp, connection (mails) ─▶ lane_serve ─▶ MSG_LANE OPEN, journaled ─▶ lane_open
- *   each turn ─▶ lane_take ▸ verify ▸ type, right, identity ┬▶ ORDER_REQUEST: an input ─▶ VERDICT, EXEC_REPORT ─┬▶ rsp
- *                                                           └▶ RISK_CHECK_REQUEST: no record ─▶ RESPONSE ───────┘
+ *   each turn ─▶ lane_take ▸ verify ▸ type, right, identity ┬▶ orders, changes: an input ─▶ VERDICT, AUDIT, EXEC_REPORT ─┬▶ rsp
+ *                                                           └▶ questions: no record ─▶ RESPONSE, AUDIT ───────────┘
  *   gave back, dead, full, damaged, misused, stop ─▶ MSG_LANE CLOSED, journaled ─▶ lane_close
  *
  * Identity   is the lane's: the engine goes by the strategy that a request names, so here, and only here, it is made
  *            certain that it is the lane's own: tenant and strategy must be its own, or 0 and are filled in. Another's is
  *            MISUSED, as is a message that does not verify or that is no request. What the lane may do with its own
  *            identity is core's to judge (core/engine/engine.h, Lanes).
- * Inputs     ORDER_REQUESTs: source RECORD_SOURCE_CMD, source_gen = lane_id, source_seq = place in the ring cmd of that
+ *            Who did it (user_id: uid of the process that holds the lane, as the kernel says; lane_id) is filled in here.
+ *            A MASS_CANCEL names no lane, so whether it may be made is judged here: own orders with LANE_RIGHT_ORDER,
+ *            anybody's of the tenant with LANE_RIGHT_OPERATE; else a VERDICT 121, and no record.
+ * Inputs ORDER_REQUEST, ORDER_TERMS_REQUEST, MASS_CANCEL, LIMIT_CHANGE, OPERATE: source RECORD_SOURCE_CMD, source_gen
+ * = lane_id, source_seq = place in the ring cmd of that
  *            lease. Nobody reads on in an old ring: BOOT ended its lease, so a request that is not in the journal then
  *            never happened. What is journaled is written anew from what was verified, in our own layout: bytes of a
  *            client may overlap in ways that verify and do not survive a change.
  * Answers    after the requests of an input are in ord: its VERDICT to the lane that asked (exactly one for each
  *            ORDER_REQUEST, in their order; cancels of the engine's own have verdicts that nobody asked for), and
- *            each EXEC_REPORT to the lane whose strategy it names, whoever holds it now.
+ *            each EXEC_REPORT to the lane whose strategy it names, whoever holds it now; each AUDIT to the lane that it
+ *            names. LIMIT_CHANGE with step GET is a question: an AUDIT_VALUE for each field that the scope has, the last
+ *            answer with field LANE_FIELDS_END.
  * Turns      ENGINE_LANE_BUDGET requests of each lane in a turn; a denied check counts ENGINE_LANE_DENIED, for it may
  *            have tried smaller quantities. Every order request costs a record, denied ones too: so that no client can
  *            fill the journal, a lane that sends more than ENGINE_LANE_FLOOD times its messages_per_s for longer than a
@@ -47,6 +53,7 @@
 #define ENGINE_LANE_DENIED 8u
 #define ENGINE_LANE_FLOOD 4
 #define ENGINE_LANE_SPARE 8u
+#define LANE_FIELDS_END 0xFFFFu
 #define ENGINE_LANE_LOOK_NS (100 * NS_PER_MS)
 #define ENGINE_LANE_NAP_NS NS_PER_MS
 

@@ -16,13 +16,13 @@ _Static_assert(sizeof(((engine_loop_t *)0)->held) >= MESSAGE_BYTES_MAX, "any mes
 /* ---- what goes where ---------------------------------------------------------------------------------------------- */
 bool engine_output_journaled(msg_type_t type)
 {
-    return type == MSG_VERDICT || type == MSG_EXEC_REPORT || engine_output_sent(type);
+    return type == MSG_VERDICT || type == MSG_EXEC_REPORT || type == MSG_AUDIT || engine_output_sent(type);
 }
 
 bool engine_output_sent(msg_type_t type)
 {
-    return type == MSG_ORDER_REQUEST || type == MSG_ORDER_STATUS_REQUEST || type == MSG_MASS_STATUS_REQUEST ||
-           type == MSG_SNAPSHOT_REQUEST;
+    return type == MSG_ORDER_REQUEST || type == MSG_ORDER_TERMS_REQUEST || type == MSG_MASS_CANCEL ||
+           type == MSG_ORDER_STATUS_REQUEST || type == MSG_MASS_STATUS_REQUEST || type == MSG_SNAPSHOT_REQUEST;
 }
 
 static bool control_allowed(const control_t *control)
@@ -41,7 +41,12 @@ bool engine_message_allowed(record_source_t source, const msg_t *msg)
     case MSG_FEED_STATE: return source == RECORD_SOURCE_MD;
     case MSG_INSTRUMENT_DEF:
     case MSG_EXEC_REPORT:
-    case MSG_MASS_STATUS: return source == RECORD_SOURCE_EXEC;
+    case MSG_MASS_STATUS:
+    case MSG_VENUE_DEF:
+    case MSG_VENUE_BUDGET:
+    case MSG_FX_RATE:
+    case MSG_CASH_MOVE:
+    case MSG_MISC_FEE: return source == RECORD_SOURCE_EXEC;
     case MSG_CONTROL: return source == RECORD_SOURCE_EXEC && control_allowed(msg->body);
     default: return false;
     }
@@ -162,7 +167,10 @@ static void count_outputs(const engine_loop_t *l)
     for (uint32_t pos = 0; (rec = engine_out_next(&l->out, &pos));) {
         const void *body = rec + 1;
         switch ((msg_type_t)rec->type) {
-        case MSG_ORDER_REQUEST: counter_add(l->counters, of_action[((const order_req_t *)body)->action], 1); break;
+        case MSG_ORDER_REQUEST:
+        case MSG_ORDER_TERMS_REQUEST:
+            counter_add(l->counters, of_action[((const order_req_t *)body)->action], 1);
+            break;
         case MSG_ORDER_STATUS_REQUEST:
         case MSG_MASS_STATUS_REQUEST: counter_add(l->counters, COUNTER_QUERIES, 1); break;
         case MSG_VERDICT: counter_add(l->counters, COUNTER_DENIED, ((const verdict_t *)body)->code != 0); break;
@@ -286,8 +294,7 @@ static uint32_t instruments_follow(engine_loop_t *l)
  * message waits meanwhile, for its place in the ring is used by them. */
 static bool needs_price(const engine_loop_t *l, const msg_t *msg, uint32_t *id, int64_t *px)
 {
-    return setup_first_price(msg, id, px) && *id >= 1 && *id <= engine_instrument_count(l->engine) &&
-           *id <= TOPOLOGY_INSTRUMENTS_MAX && !l->priced[*id];
+    return setup_first_price(msg, id, px) && *id >= 1 && *id <= engine_instrument_count(l->engine) && !l->priced[*id];
 }
 
 /* False: no room now. */
@@ -686,6 +693,7 @@ uint32_t engine_turn(engine_loop_t *l, int64_t mono_ns)
         const tick_t tick = {.mono_ns = mono_ns + l->mono_offset_ns, .utc_ns = role_utc_ns()};
         l->tick_mono_ns   = mono_ns + ENGINE_TICK_NS;
         done += own(l, MSG_TICK, &tick) != ERR_FULL;
+        counter_set(l->counters, COUNTER_LIMITS_VERSION, risk_limit_version(engine_risk(l->engine)));
     }
     done += instruments_follow(l);
     done += exec_turn(l);
@@ -713,7 +721,7 @@ err_t engine_loop_begin(engine_loop_t *l)
     }
     l->sequence     = engine_seq(l->engine);
     l->journal_down = true; /* as after BOOT, until it was seen to work */
-    for (uint32_t id = 1; id <= engine_instrument_count(l->engine) && id <= TOPOLOGY_INSTRUMENTS_MAX; id++) {
+    for (uint32_t id = 1; id <= engine_instrument_count(l->engine); id++) {
         l->priced[id] = view_updated_mono_ns(engine_market(l->engine, id)) != 0;
     }
     return ERR_OK;

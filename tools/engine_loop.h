@@ -126,7 +126,7 @@ typedef struct engine_loop {
     bool     md_suspended;
     bool     ring_full;
     bool     journal_down;
-    bool     priced[TOPOLOGY_INSTRUMENTS_MAX + 1];
+    bool     priced[ENGINE_INSTRUMENTS_MAX + 1];
     _Alignas(8) uint8_t held[1152]; /* a snapshot that waits until the limits of its instrument are set */
 } engine_loop_t;
 

@@ -19,7 +19,7 @@ static err_t setup_of(setup_t *setup, const config_t *config, char *const *strat
 {
     err_t err = setup_begin(setup, config);
     err       = err ? err : setup_live(setup);
-    return err ? err : setup_engine_cfg(setup, TOPOLOGY_INSTRUMENTS_MAX, strategies, count, cfg);
+    return err ? err : setup_engine_cfg(setup, (uint32_t)config->engine.instruments_max, strategies, count, cfg);
 }
 
 err_t engine_genesis(const config_t *config, char *const *strategies, uint32_t count, const journal_id_t *id, int fd)

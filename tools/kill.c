@@ -9,8 +9,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/risk/risk_code.h"
 #include "ipc/role.h"
 #include "tools/command.h"
+#include "tools/config.h"
+#include "tools/desk.h"
 #include "tools/views.h"
 
 #define EFFECT_WAIT_NS (2 * NS_PER_S)
@@ -25,6 +28,9 @@ typedef struct kill_cmd {
     uint32_t      id;
     bool          clear;
     bool          yes;
+    bool          flatten;
+    const char   *reason; /* NULL: the word alone, which nobody signs */
+    const char   *client;
     uint32_t      wait_s;
     uint64_t      version;
     int64_t       set_mono_ns;
@@ -32,19 +38,26 @@ typedef struct kill_cmd {
 
 static int usage(FILE *to)
 {
-    fputs("usage: hwal kill LEVEL [ID] [--clear] [--yes] [--wait SECONDS] [OPTIONS]\n\n"
+    fputs("usage: hwal kill LEVEL [ID] [--clear] [--flatten] [--reason TEXT] [--yes] [--wait SECONDS] [OPTIONS]\n\n"
           "Stops trading in a scope: no new order passes, every open order there is cancelled. The word stays set, "
           "also over\n"
           "restarts, until --clear. Exit 0 when the engine has confirmed it and no order in scope is open, else 1.\n\n"
           "  K5  global            everything\n"
           "  K4  tenant ID         K3  instrument SYMBOL or ID | venue ID\n"
           "  K2  account ID        K1  strategy ID\n\n" ATTACH_HELP "  --clear           allow trading again\n"
+          "  --flatten         then close what is open there, by the engine's own reduce-only orders inside the "
+          "collar; wants "
+          "--reason\n"
+          "  --reason TEXT     1 to 100 bytes: who did it, and why, into the journal (`hwal audit`); the word takes "
+          "effect first\n"
+          "  --client NAME     whose lane signs it (default operator)\n"
           "  --yes             do not ask\n"
           "  --wait SECONDS    how long to wait for orders to be gone (default 30)\n\n"
           "examples:\n"
           "  hwal kill global --yes\n"
           "  hwal kill K2 1              # account 1\n"
           "  hwal kill K3 BTCUSDT        # the instrument\n"
+          "  hwal kill K2 1 --flatten --reason \"margin call\" --yes\n"
           "  hwal kill global --clear --yes\n",
           to);
     return to == stdout ? EXIT_OK : EXIT_USAGE;
@@ -124,7 +137,7 @@ static bool known(const kill_cmd_t *k, attach_t *a)
     records_reader_t reader;
     attach_message_t m;
     bool             any = k->scope == SCOPE_GLOBAL || k->scope == SCOPE_STRATEGY;
-    for (uint32_t i = 1; !any && i <= TOPOLOGY_INSTRUMENTS_MAX; i++) {
+    for (uint32_t i = 1; !any && i <= a->instrument_max; i++) {
         const attach_instrument_t *ins = attach_instrument(a, i);
         any                            = ins &&
               ((k->scope == SCOPE_INSTRUMENT && i == k->id) || (k->scope == SCOPE_VENUE && ins->def.venue_id == k->id));
@@ -277,6 +290,76 @@ static uint64_t drained(const kill_cmd_t *k, attach_t *a)
     return open;
 }
 
+/* ---- by a named person ------------------------------------------------------------------------------------------------ */
+/* One OPERATE and what the engine says of it. */
+static bool operate(const kill_cmd_t *k, desk_t *d, control_kind_t kind, int64_t value)
+{
+    const operate_t said  = {.value = value, .scope_id = k->id, .kind = (uint8_t)kind, .scope_type = (uint8_t)k->scope};
+    const int64_t   until = role_mono_ns() + DESK_ANSWER_NS;
+    hwal_message_t  m;
+    if (hwal_lane_operate(d->lane, &said, k->reason) != HWAL_OK) {
+        return false;
+    }
+    while (role_mono_ns() < until && desk_next(d, until - role_mono_ns(), &m)) {
+        const audit_t *audit = m.body;
+        if (m.type == MSG_AUDIT && audit->kind == AUDIT_REFUSED) {
+            err_set(ERR_STATE, "refused (%s)",
+                    audit->field == RISK_NOT_AUTHORISED ? risk_code_str(audit->field) : err_str((err_t)audit->field));
+            return false;
+        }
+        if (m.type == MSG_AUDIT && audit->kind == AUDIT_CONTROL) {
+            return true;
+        }
+    }
+    err_set(ERR_AGAIN, "no answer");
+    return false;
+}
+
+/* Positions in scope that are not flat, as published. */
+static uint64_t open_positions(const kill_cmd_t *k, attach_t *a)
+{
+    records_reader_t reader;
+    attach_message_t m;
+    uint64_t         open = 0;
+    if (!attach_records(a, RECORD_ID_POSITIONS, &reader)) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < reader.count; i++) {
+        if (attach_record(a, &reader, i, &m) == ERR_OK && m.msg.type == MSG_POSITION) {
+            const position_t    *p     = m.msg.body;
+            const order_record_t where = {
+                .account_id = p->account_id, .instrument_id = p->instrument_id, .tenant_id = 1};
+            open += p->qty != 0 && (k->scope == SCOPE_TENANT || in_scope(k, a, &where));
+        }
+    }
+    return open;
+}
+
+/* The word is in effect already; this signs it, and closes positions when that was asked for. */
+static int signed_by(const kill_cmd_t *k, attach_t *a)
+{
+    desk_t    d;
+    const int rc = desk_open(&d, "kill", &k->args, k->client);
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    bool good = operate(k, &d, CONTROL_KILL, !k->clear);
+    good      = good && (!k->flatten || operate(k, &d, CONTROL_FLATTEN, 1));
+    desk_close(&d);
+    if (!good) {
+        return command_error("kill", EXIT_FINDING, "not signed%s: %s", k->flatten ? ", nothing is closed" : "",
+                             err_msg());
+    }
+    const int64_t until = role_mono_ns() + k->wait_s * NS_PER_S;
+    uint64_t      open  = k->flatten ? open_positions(k, a) : 0;
+    while (open > 0 && role_mono_ns() < until && !attach_stale(a)) {
+        nap(50 * NS_PER_MS);
+        open = open_positions(k, a);
+    }
+    return open == 0 ? EXIT_OK
+                     : command_error("kill", EXIT_FINDING, "%" PRIu64 " positions in scope are not flat", open);
+}
+
 static void report(const kill_cmd_t *k, const attach_t *a, int64_t effect_ns, uint64_t open, bool ok)
 {
     if (k->args.json) {
@@ -314,7 +397,11 @@ static int kill_main(kill_cmd_t *k, attach_t *a)
     const uint64_t open   = k->clear ? 0 : effect < 0 ? open_in_scope(k, a) : drained(k, a);
     const bool     ok     = effect >= 0 && open == 0;
     report(k, a, effect, open, ok);
+    const int by = effect >= 0 && k->reason ? signed_by(k, a) : EXIT_OK;
     attach_close(a);
+    if (by != EXIT_OK) {
+        return by;
+    }
     if (effect < 0) {
         return command_error("kill", EXIT_FINDING, "the word is %s; the engine %s: that takes effect %s",
                              k->clear ? "cleared" : "set",
@@ -331,9 +418,12 @@ int command_kill(int argc, char **argv)
                                             {"clear", no_argument, NULL, 'c'},
                                             {"yes", no_argument, NULL, 'y'},
                                             {"wait", required_argument, NULL, 'w'},
+                                            {"flatten", no_argument, NULL, 'f'},
+                                            {"reason", required_argument, NULL, 'r'},
+                                            {"client", required_argument, NULL, 'n'},
                                             {0}};
     static attach_t            a;
-    kill_cmd_t                 k = {.wait_s = ORDERS_WAIT_S};
+    kill_cmd_t                 k = {.wait_s = ORDERS_WAIT_S, .client = CONFIG_OPERATOR};
     attach_args(&k.args);
     k.args.words_do = true;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -341,6 +431,9 @@ int command_kill(int argc, char **argv)
         case 'h': return usage(stdout);
         case 'c': k.clear = true; break;
         case 'y': k.yes = true; break;
+        case 'f': k.flatten = true; break;
+        case 'r': k.reason = optarg; break;
+        case 'n': k.client = optarg; break;
         case 'w':
             if (!attach_number(optarg, 0, 86400, &k.wait_s)) {
                 return command_error("kill", EXIT_USAGE, "--wait %s: seconds from 0 to 86400", optarg);
@@ -351,6 +444,10 @@ int command_kill(int argc, char **argv)
                 return command_unknown("kill", argv);
             }
         }
+    }
+    if ((k.flatten && (!k.reason || k.clear)) || (k.reason && (!*k.reason || strlen(k.reason) > REASON_MAX))) {
+        return command_error("kill", EXIT_USAGE,
+                             "--flatten goes with --reason TEXT (1 to %d bytes) and not with --clear", REASON_MAX);
     }
     int rc = take_arguments(&k, argc, argv);
     if (rc != EXIT_OK || (rc = attach_begin("kill", &k.args, &a)) != EXIT_OK) {

@@ -6,12 +6,20 @@
  *          INSTRUMENTS  at its definition
  *          BOOKS        after the LAST part of an update, a TOP, or a change of health; BOOK_UPDATE as a SNAPSHOT with the
  *                       best 20 a side; rpt_seq is the engine sequence
- *          FEEDS        when health or reason changed; ts_recv_ns of that input
+ *          FEEDS        when health or reason changed, and in turn on a TICK; ts_recv_ns of that input
  *          TRADES       each
- *          STATISTICS   with each trade, at the instrument's definition, and on a TICK when the day is another one
+ *          STATISTICS   with each trade, at the instrument's definition, and in turn on a TICK when the day is another one
  *          ORDERS       each order that a VERDICT, ORDER_REQUEST or EXEC_REPORT names; after BOOT all
- *          POSITIONS    after each booked fill; on a TICK all that were ever booked
- *          ACCOUNTS     after each booked fill, on a TICK, after CONTROL, ACCOUNT_DEF and MASS_STATUS
+ *          POSITIONS    after each booked fill; in turn on a TICK, of those that were ever booked
+ *          ACCOUNTS     after each booked fill; in turn on a TICK and after CONTROL; those that CONTROL, ACCOUNT_DEF and
+ *                       MASS_STATUS name
+ *          HELD         each that a VERDICT or a report names, or an order that left for it; in turn on a TICK (a stop may
+ *                       have followed the market)
+ *          BALANCES     of an account after each booked fill and each movement of its money; in turn on a TICK
+ *          SUB_POSITIONS  in turn on a TICK
+ *          ALERTS       all after an ALERT
+ *          VENUES       at VENUE_DEF
+ *          in turn: PUBLISH_TURN of a kind each time, so that an input costs the same however many there are
  *          event_seq is the sequence of the input in all that have one. publish_all: everything, after recovery.
  * Cost     a book ~0.15 us when a level that it shows may have changed and ~20 ns when not, the others ~30 ns each. No
  *          allocation, no system call. Nothing is believed that stands in the shared memory. Threads: the engine's. */
@@ -32,13 +40,24 @@ typedef struct publish_book { /* what a book's record shows */
     bool     same; /* and no level that it shows changed since */
 } publish_book_t;
 
+#define PUBLISH_POSITIONS_MAX RECORDS_COUNT_MAX
+#define PUBLISH_TURN 64u /* of a kind that each TICK publishes anew, in turn */
+
 typedef struct publish {
     const engine_t  *engine;
     ring_writer_t    ev;
     records_writer_t records[RECORD_ID_COUNT];
-    uint16_t         feed_shown[TOPOLOGY_INSTRUMENTS_MAX + 1]; /* health and reason as published last */
-    publish_book_t   book_shown[TOPOLOGY_INSTRUMENTS_MAX + 1];
-    int64_t          day_shown[TOPOLOGY_INSTRUMENTS_MAX + 1]; /* day of the statistics as published last */
+    uint32_t         instruments; /* the engine's room: places of a row of positions */
+    uint32_t         feed_turn;   /* whose turn it is with the next TICK: instrument, account, place of a position */
+    uint32_t         account_turn;
+    uint32_t         position_turn;
+    uint32_t         held_turn; /* rows */
+    uint32_t         balance_turn;
+    uint32_t         part_turn;
+    uint16_t         feed_shown[ENGINE_INSTRUMENTS_MAX + 1]; /* health and reason as published last */
+    publish_book_t   book_shown[ENGINE_INSTRUMENTS_MAX + 1];
+    int64_t          day_shown[ENGINE_INSTRUMENTS_MAX + 1];      /* day of the statistics as published last */
+    uint64_t         position_shown[PUBLISH_POSITIONS_MAX / 64]; /* bit place: there is one */
 } publish_t;
 
 /* publish_join: ev and the records in the engine's own segment. ERR_NOT_FOUND or ERR_PARSE names the object. */

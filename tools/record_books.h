@@ -13,7 +13,7 @@
 #include "core/book/view.h"
 #include "ipc/topology.h"
 
-#define RECORD_BOOKS_MAX TOPOLOGY_INSTRUMENTS_MAX
+#define RECORD_BOOKS_MAX 64u
 
 typedef struct record_books {
     book_cfg_t   cfg;

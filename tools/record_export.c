@@ -324,10 +324,13 @@ static int options(export_t *x, int argc, char **argv)
 
 static err_t export_open(export_t *x, const record_books_t *books)
 {
+    static attach_instrument_t instruments[RECORD_BOOKS_MAX + 1]; /* by id */
     for (uint32_t i = 1; i <= RECORD_BOOKS_MAX; i++) {
-        x->about.instruments[i].def = books->ins[i].def;
-        memcpy(x->about.instruments[i].symbol, books->ins[i].symbol, sizeof x->about.instruments[i].symbol);
+        instruments[i].def = books->ins[i].def;
+        memcpy(instruments[i].symbol, books->ins[i].symbol, sizeof instruments[i].symbol);
     }
+    x->about.instruments           = instruments;
+    x->about.instrument_max        = RECORD_BOOKS_MAX;
     const attach_instrument_t *ins = x->symbol ? attach_symbol(&x->about, x->symbol) : NULL;
     if (x->symbol && !ins) {
         return err_wrap(ERR_NOT_FOUND, "%s", x->path);

@@ -22,8 +22,7 @@
 /* ---- the arena ---------------------------------------------------------------------------------------------------- */
 static err_t memory(recover_t *r)
 {
-    /* MAP_POPULATE touches it: no page fault later on the event path */
-    void *arena = mmap(NULL, r->arena_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    void *arena = mmap(NULL, r->arena_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (arena == MAP_FAILED) {
         return err_set(ERR_LIMIT, "recover: no memory for an arena of %zu bytes", r->arena_bytes);
     }
@@ -36,6 +35,16 @@ static err_t memory(recover_t *r)
     }
     memset(r->out.buf, 0, ENGINE_OUT_MAX); /* touched, as the arena */
     return ERR_OK;
+}
+
+/* What is in use is in memory from here on: no page fault later on the event path. A book behind it is touched as a whole
+ * when its instrument is defined. */
+static void touch(void *arena, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += 4096) {
+        volatile uint8_t *byte = (uint8_t *)arena + at;
+        *byte                  = *byte;
+    }
 }
 
 static void sources_from(recover_t *r)
@@ -70,6 +79,9 @@ err_t recover_open(recover_t *r, int snapshot_fd, const journal_id_t *id)
     if (!err) {
         r->engine = engine_join(r->handle, r->arena);
         err       = r->engine ? ERR_OK : ERR_STATE;
+    }
+    if (!err) {
+        touch(r->arena, engine_image_used(r->engine));
     }
     if (!err && engine_state_hash(r->engine) != r->from.state_hash) {
         err = err_set(ERR_STATE, "state hash %016" PRIx64 ", its head says %016" PRIx64, engine_state_hash(r->engine),
@@ -143,7 +155,7 @@ static void ord_count(recover_t *r, const out_rec_t *rec)
     }
     if (position <= r->ord_written) {
         r->ord_differs |= position >= r->ord_first && !ord_holds(r, position, rec);
-    } else if (rec->type == MSG_ORDER_REQUEST) {
+    } else if (rec->type == MSG_ORDER_REQUEST || rec->type == MSG_ORDER_TERMS_REQUEST) { /* the same first fields */
         if (r->unsent_count == ENGINE_TO_VENUE_MAX) { /* more than one batch can hold */
             r->ord_differs = true;
             return;

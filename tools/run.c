@@ -15,6 +15,7 @@
 #include "tools/capture_def.h"
 #include "tools/command.h"
 #include "tools/engine_role.h"
+#include "tools/sizes.h"
 #include "tools/supervisor.h"
 #include "tools/venue.h"
 #include "tools/views.h"
@@ -288,13 +289,13 @@ static void line_running(run_t *run, int64_t now)
     char           line[256];
     struct winsize size = {0}; /* a line that wraps cannot be taken back */
     ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
-    const int len =
-        snprintf(line, sizeof line,
-                 "%5.1f s  %6.0f messages/s  orders %" PRIu64 "  fills %" PRIu64 "  denied %" PRIu64
-                 "  event p99 %.1f us  journal %.1f MB",
-                 (double)(now - run->running_ns) / 1e9, per_s, counter_get(c, COUNTER_ORDERS),
-                 counter_get(c, COUNTER_FILLS), counter_get(c, COUNTER_DENIED),
-                 (double)histogram_quantile(&events, 990000) / 1e3, (double)counter_get(j, COUNTER_JOURNAL_BYTES) / 1e6);
+    const int len = snprintf(line, sizeof line,
+                             "%5.1f s  %6.0f messages/s  orders %" PRIu64 "  fills %" PRIu64 "  denied %" PRIu64
+                             "  event p99 %.1f us  journal %.1f MB",
+                             (double)(now - run->running_ns) / 1e9, per_s, counter_get(c, COUNTER_ORDERS),
+                             counter_get(c, COUNTER_FILLS), counter_get(c, COUNTER_DENIED),
+                             (double)histogram_quantile(&events, 990000) / 1e3,
+                             (double)counter_get(j, COUNTER_JOURNAL_BYTES) / 1e6);
     fprintf(stderr, "\r\033[K%.*s", size.ws_col > 0 && size.ws_col <= len ? size.ws_col - 1 : len, line);
 }
 
@@ -505,6 +506,11 @@ int command_run(int argc, char **argv)
     run.to   = run.o.json ? stderr : stdout;
     run.live = !run.o.quiet && isatty(STDERR_FILENO);
     signals_take();
+    sizes_t sizes;
+    if (sizes_of(run.config, &sizes) == ERR_OK) { /* where it cannot be, the supervisor says why */
+        sizes_print(&sizes, run.to);
+        fflush(run.to);
+    }
     const supervisor_cfg_t cfg = {.config      = run.config,
                                   .mains       = {[ROLE_ENGINE]  = engine_main,
                                                   [ROLE_JOURNAL] = journal_main,

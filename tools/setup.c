@@ -1,12 +1,15 @@
 #include "tools/setup.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/types/decimal.h"
+#include "tools/limit_text.h"
 #include "tools/strategy_spec.h"
 
 #define TENANT_ID 1u
 #define STALE_NS (2 * NS_PER_S)
+#define MARGIN_BP_DEFAULT 2500 /* as risk.margin_bps */
 
 /* ---- accounts ---------------------------------------------------------------------------------------------------- */
 err_t setup_amount(const char *text, int32_t exp, int64_t *out)
@@ -23,7 +26,7 @@ err_t setup_begin(setup_t *setup, const config_t *config)
     return ERR_OK;
 }
 
-static setup_account_t *account_of(setup_t *setup, uint64_t ccy)
+static const setup_account_t *account_of(const setup_t *setup, uint64_t ccy)
 {
     for (uint32_t i = 1; i <= setup->account_count; i++) {
         if (setup->accounts[i].ccy == ccy) {
@@ -42,12 +45,16 @@ static err_t account_limits(const config_t *c, setup_account_t *a)
     a->open_value = a->gross = a->net = a->initial <= INT64_MAX / 4 ? a->initial * 4 : INT64_MAX;
     a->day_loss                       = a->initial / 10;
     a->drawdown                       = a->initial / 5;
-    for (unsigned i = 0; !err && i < c->risk_count; i++) {
+    for (unsigned i = 0; i < c->risk_count; i++) { /* its own set, else that of its currency */
         const config_risk_t *r = &c->risk[i];
-        if (ccy_pack(r->currency) != a->ccy) {
-            continue;
+        const bool own = *r->account && a->configured && strcmp(r->account, config_account_name(a->configured)) == 0;
+        const bool all = !*r->account && ccy_pack(r->currency) == a->ccy;
+        if (own || (all && !a->risk)) {
+            a->risk = r;
         }
-        a->risk = r;
+    }
+    const config_risk_t *r = a->risk;
+    if (r) {
         const struct {
             const char *text;
             int64_t    *out;
@@ -65,7 +72,9 @@ static err_t account_limits(const config_t *c, setup_account_t *a)
     return err;
 }
 
-static err_t account_add(setup_t *setup, uint64_t ccy, int32_t money_exp, int64_t initial_units)
+/* configured: NULL for an account of a replay that nobody wrote down. */
+static err_t account_add(setup_t *setup, uint64_t ccy, int32_t money_exp, int64_t initial_units,
+                         const config_account_t *configured)
 {
     const config_t *c = setup->config;
     char            name[9];
@@ -73,15 +82,11 @@ static err_t account_add(setup_t *setup, uint64_t ccy, int32_t money_exp, int64_
     if (setup->account_count == SETUP_ACCOUNTS_MAX) {
         return err_set(ERR_LIMIT, "account %s is one more than the %u that there may be", name, SETUP_ACCOUNTS_MAX);
     }
-    setup_account_t a   = {.ccy = ccy, .money_exp = money_exp};
+    setup_account_t a   = {.ccy = ccy, .money_exp = money_exp, .configured = configured};
     err_t           err = ERR_OK;
     a.initial           = initial_units * pow10_i64((unsigned)money_exp);
-    for (unsigned i = 0; !err && i < c->accounts_count; i++) {
-        if (ccy_pack(c->accounts[i].currency) == ccy) {
-            err = setup_amount(c->accounts[i].initial, money_exp, &a.initial);
-        }
-    }
-    err = err ? err : account_limits(c, &a);
+    err                 = configured ? setup_amount(configured->initial, money_exp, &a.initial) : ERR_OK;
+    err                 = err ? err : account_limits(c, &a);
     if (err) {
         return err_wrap(err, "account %s", name);
     }
@@ -101,10 +106,15 @@ static err_t scale_check(const setup_account_t *a, const instrument_t *ins)
 
 err_t setup_currency(setup_t *setup, const instrument_t *ins)
 {
-    const setup_account_t *a = account_of(setup, ins->def.settle_ccy);
+    const config_t         *c     = setup->config;
+    const setup_account_t  *a     = account_of(setup, ins->def.settle_ccy);
+    const config_account_t *named = NULL;
+    for (unsigned i = c->accounts_count; i-- > 0;) { /* of several the first */
+        named = ccy_pack(c->accounts[i].currency) == ins->def.settle_ccy ? &c->accounts[i] : named;
+    }
     return a ? scale_check(a, ins)
              : account_add(setup, ins->def.settle_ccy, ins->def.money_exp,
-                           ins->def.kind == INSTRUMENT_INVERSE ? 10 : 100000);
+                           ins->def.kind == INSTRUMENT_INVERSE ? 10 : 100000, named);
 }
 
 err_t setup_live(setup_t *setup)
@@ -114,9 +124,8 @@ err_t setup_live(setup_t *setup)
                               ? ERR_OK
                               : err_set(ERR_CONFIG, "accounts: none is configured; a live instance needs at least one");
     for (unsigned i = 0; !err && i < c->accounts_count; i++) {
-        if (!account_of(setup, ccy_pack(c->accounts[i].currency))) {
-            err = account_add(setup, ccy_pack(c->accounts[i].currency), (int32_t)c->accounts[i].money_exp, 0);
-        }
+        const config_account_t *a = &c->accounts[i];
+        err                       = account_add(setup, ccy_pack(a->currency), (int32_t)a->money_exp, 0, a);
     }
     setup->lane_count = c->lanes.clients_count;
     return err;
@@ -180,6 +189,10 @@ err_t setup_engine_cfg(setup_t *setup, uint32_t instruments_max, char *const *sp
                                            .mbo             = mbo,
                                            .book            = book};
     risk_cfg_default(&out->risk);
+    out->risk.stp_mode  = (uint32_t)c->stp_mode + 1;
+    out->held_max       = (uint32_t)c->held_max;
+    out->answer_ns      = c->answer_ms * NS_PER_MS;
+    out->day_offset_min = (int32_t)c->day_offset_min;
     return strategies_define(setup, out, specs, count);
 }
 
@@ -199,17 +212,178 @@ static err_t limit_set(sink_t to, scope_t scope_type, uint32_t id1, uint32_t id2
 {
     limit_set_t set = {.scope_type = (uint8_t)scope_type, .scope_id = id1, .scope_id2 = id2};
     memcpy((char *)&set + offsetof(limit_set_t, max_qty), limits,
-           sizeof *limits); /* the same fields: engine_recover.c */
+           RISK_SETUP_FIELDS * sizeof(int64_t)); /* the same fields: engine_recover.c */
     return record(to, MSG_LIMIT_SET, &set);
+}
+
+/* ---- changes by lane 0: what a LIMIT_SET cannot say, and what the configuration's lines say --------------------- */
+typedef struct change {
+    sink_t        to;
+    uint64_t      id;
+    limit_scope_t scope;
+} change_t;
+
+static err_t change_step(const change_t *c, limit_step_t step, uint32_t field, int64_t value)
+{
+    const limit_change_t body = {.change_id  = c->id,
+                                 .value      = value,
+                                 .scope_id   = c->scope.id1,
+                                 .scope_id2  = c->scope.id2,
+                                 .scope_type = (uint8_t)c->scope.type,
+                                 .step       = (uint8_t)step,
+                                 .field      = (uint16_t)field};
+    return c->to.emit(c->to.ctx, &(msg_t){.type = MSG_LIMIT_CHANGE, .body = &body, .text = "configuration"});
+}
+
+static err_t change_one(const change_t *c, uint32_t field, int64_t value)
+{
+    err_t err = change_step(c, LIMIT_STEP_BEGIN, 0, 0);
+    err       = err ? err : change_step(c, LIMIT_STEP_SET, field, value);
+    return err ? err : change_step(c, LIMIT_STEP_COMMIT, 0, 0);
+}
+
+static err_t change_line(change_t *c, const char *rest, limit_scale_t scale)
+{
+    const char *value;
+    uint32_t    field;
+    size_t      len;
+    int64_t     number;
+    err_t       err = change_step(c, LIMIT_STEP_BEGIN, 0, 0);
+    while (!err && (err = limit_line_next(&c->scope, &rest, &field, &value, &len)) == ERR_OK) {
+        err = limit_value_parse(field, value, len, scale, &number);
+        err = err ? err : change_step(c, LIMIT_STEP_SET, field, number);
+    }
+    return err == ERR_EMPTY ? change_step(c, LIMIT_STEP_COMMIT, 0, 0) : err;
+}
+
+/* Numbers of the set-up's changes: above them lie those of people, which are times. */
+static uint64_t change_number(uint32_t instrument_id, unsigned line)
+{
+    return ((uint64_t)instrument_id << 16 | line) + 1;
+}
+
+static bool scope_of_instrument(const limit_scope_t *scope, const instrument_t *ins)
+{
+    char id[16];
+    snprintf(id, sizeof id, "%u", ins->def.instrument_id);
+    return strcmp(scope->symbol, ins->symbol) == 0 || strcmp(scope->symbol, id) == 0;
+}
+
+/* The lines of limits whose time has come. ins NULL: the start; priced: its first price, else its definition. */
+static err_t lines(const setup_t *setup, sink_t to, const instrument_t *ins, bool priced)
+{
+    const config_t *c   = setup->config;
+    err_t           err = ERR_OK;
+    for (unsigned i = 0; !err && i < c->limits_count; i++) {
+        const char *rest;
+        change_t    change         = {.to = to, .id = change_number(ins ? ins->def.instrument_id : 0, i + 1)};
+        err                        = limit_line_scope(c->limits[i], &change.scope, &rest);
+        const limit_scope_t *s     = &change.scope;
+        const bool           named = ins && *s->symbol && scope_of_instrument(s, ins);
+        const bool           venue = ins && s->type == SCOPE_VENUE && s->id1 == ins->def.venue_id;
+        if (err || (ins ? !(priced ? named : venue) : *s->symbol || s->type == SCOPE_VENUE)) {
+            continue;
+        }
+        const uint32_t      account = s->type == SCOPE_ACCOUNT && s->id1 <= setup->account_count ? s->id1 : 1;
+        const limit_scale_t scale   = {ins ? ins->def.qty_exp : -1,
+                                     ins ? ins->def.money_exp : setup->accounts[account].money_exp};
+        if (s->type == SCOPE_INSTRUMENT) {
+            change.scope.id1 = ins->def.instrument_id;
+        } else if (limit_scope_pair(s->type)) {
+            change.scope.id2 = ins->def.instrument_id;
+        }
+        err = change_line(&change, rest, scale);
+        err = err ? err_wrap(err, "limits: \"%s\"", c->limits[i]) : ERR_OK;
+    }
+    return err;
+}
+
+/* ---- money ------------------------------------------------------------------------------------------------------- */
+static err_t amount(const char *text, unsigned exp, int64_t *out)
+{
+    return decimal_parse(text, strlen(text), exp, out) == ERR_OK
+               ? ERR_OK
+               : err_set(ERR_CONFIG, "\"%s\" has more than %u decimals, or does not fit", text, exp);
+}
+
+/* Its scale is that of the first account that names the schedule. */
+static err_t schedule_tier(const setup_t *setup, sink_t to, const config_schedule_t *s, uint16_t tier, uint16_t tiers)
+{
+    fee_schedule_t body = {.schedule_id = (uint32_t)s->schedule,
+                           .tier        = tier,
+                           .tiers       = tiers,
+                           .ccy         = *s->currency ? ccy_pack(s->currency) : 0};
+    int32_t        exp  = -1;
+    for (uint32_t i = setup->account_count; i >= 1; i--) {
+        const setup_account_t *a = &setup->accounts[i];
+        exp                      = a->configured && a->configured->fee_schedule == s->schedule ? a->money_exp : exp;
+    }
+    if (exp < 0) {
+        return ERR_OK; /* nobody's */
+    }
+    err_t err = amount(s->from, 0, &body.from_value);
+    err       = err ? err : amount(s->maker_bps, 4, &body.maker); /* basis points with 4 decimals are 10^-8 */
+    err       = err ? err : amount(s->taker_bps, 4, &body.taker);
+    err       = err ? err : amount(s->tax_buy_bps, 4, &body.tax_buy);
+    err       = err ? err : amount(s->tax_sell_bps, 4, &body.tax_sell);
+    err       = err ? err : amount(s->min_fee, (unsigned)exp, &body.min_fee);
+    err       = err ? err : record(to, MSG_FEE_SCHEDULE, &body);
+    return err ? err_wrap(err, "fee_schedules: schedule %u, tier %u", body.schedule_id, tier) : ERR_OK;
+}
+
+static err_t schedules(const setup_t *setup, sink_t to)
+{
+    const config_t *c   = setup->config;
+    err_t           err = ERR_OK;
+    for (unsigned i = 0; !err && i < c->schedules_count; i++) {
+        uint16_t tier = 0, tiers = 0;
+        for (unsigned k = 0; k < c->schedules_count; k++) {
+            const bool same = c->schedules[k].schedule == c->schedules[i].schedule;
+            tier            = (uint16_t)(tier + (same && k < i));
+            tiers           = (uint16_t)(tiers + same);
+        }
+        err = schedule_tier(setup, to, &c->schedules[i], tier, tiers);
+    }
+    return err;
+}
+
+/* ins NULL: the rates that are said; else those that are its mid. Their time is that of the record that says them. */
+static err_t rates(const setup_t *setup, sink_t to, const instrument_t *ins)
+{
+    const config_t *c   = setup->config;
+    err_t           err = ERR_OK;
+    for (unsigned i = 0; !err && i < c->fx_count; i++) {
+        const config_fx_t *fx   = &c->fx[i];
+        fx_rate_t          body = {.ccy = ccy_pack(fx->currency), .to_ccy = ccy_pack(fx->to)};
+        if (ins && strcmp(fx->instrument, ins->symbol) == 0) {
+            body.source = ins->def.instrument_id;
+            err         = record(to, MSG_FX_RATE, &body);
+        } else if (!ins && *fx->rate) {
+            const char *point = strchr(fx->rate, '.');
+            body.rate_exp     = (int8_t)(point ? strlen(point + 1) : 0);
+            err               = amount(fx->rate, (unsigned)body.rate_exp, &body.rate);
+            err               = err ? err : record(to, MSG_FX_RATE, &body);
+        }
+    }
+    return err;
+}
+
+static uint8_t account_flags(const config_account_t *a)
+{
+    return (uint8_t)(a ? (a->hedging ? ACCOUNT_HEDGING : 0) | (a->cost == COST_FIFO ? ACCOUNT_FIFO : 0) |
+                             (a->margin ? ACCOUNT_MARGIN : 0)
+                       : ACCOUNT_MARGIN);
 }
 
 static err_t account_open(sink_t to, uint32_t id, const setup_account_t *a)
 {
-    const account_def_t def = {.account_id = id,
-                               .tenant_id  = TENANT_ID,
-                               .ccy        = a->ccy,
-                               .initial    = a->initial,
-                               .money_exp  = (int8_t)a->money_exp};
+    const account_def_t def = {.account_id   = id,
+                               .tenant_id    = TENANT_ID,
+                               .ccy          = a->ccy,
+                               .initial      = a->initial,
+                               .money_exp    = (int8_t)a->money_exp,
+                               .flags        = account_flags(a->configured),
+                               .fee_schedule = a->configured ? (uint32_t)a->configured->fee_schedule : 0};
     risk_limits_t       limits;
     const err_t         err = record(to, MSG_ACCOUNT_DEF, &def);
     risk_limits_default(SCOPE_ACCOUNT, &limits);
@@ -236,10 +410,11 @@ err_t setup_open(const setup_t *setup, setup_emit_t emit, void *ctx)
     const control_t ok[2] = {{.kind = CONTROL_JOURNAL, .scope_type = SCOPE_GLOBAL, .value = 1},
                              {.kind = CONTROL_CLOCK, .scope_type = SCOPE_GLOBAL, .value = 1}};
     risk_limits_t   limits;
-    err_t           err = ERR_OK;
+    err_t           err = schedules(setup, to);
     for (uint32_t i = 1; !err && i <= setup->account_count; i++) {
         err = account_open(to, i, &setup->accounts[i]);
     }
+    err = err ? err : rates(setup, to, NULL);
     risk_limits_default(SCOPE_STRATEGY, &limits);
     for (uint32_t i = 1; !err && i <= setup->strategy_count; i++) {
         err = limit_set(to, SCOPE_STRATEGY, i, 0, &limits);
@@ -250,6 +425,7 @@ err_t setup_open(const setup_t *setup, setup_emit_t emit, void *ctx)
         limits.msg_n             = c->messages_per_s;
         err                      = limit_set(to, SCOPE_STRATEGY, setup->strategy_count + i, 0, &limits);
     }
+    err = err ? err : lines(setup, to, NULL, false);
     for (int i = 0; !err && i < 2; i++) {
         err = record(to, MSG_CONTROL, &ok[i]);
     }
@@ -266,7 +442,10 @@ err_t setup_instrument(const setup_t *setup, const instrument_t *ins, setup_emit
     }
     risk_limits_default(SCOPE_VENUE, &limits);
     limits.rate_n = limits.msg_n = limits.cancel_n = 1024; /* an account's own limits bind first */
-    return limit_set((sink_t){emit, ctx}, SCOPE_VENUE, ins->def.venue_id, 0, &limits);
+    const sink_t to                                = {emit, ctx};
+    err_t        err                               = limit_set(to, SCOPE_VENUE, ins->def.venue_id, 0, &limits);
+    err                                            = err ? err : rates(setup, to, ins);
+    return err ? err : lines(setup, to, ins, false);
 }
 
 /* Quantity whose value at px is at most value; every kind is linear in quantity. */
@@ -308,40 +487,59 @@ bool setup_first_price(const msg_t *msg, uint32_t *id, int64_t *px)
     return (flags & BOOK_FLAG_SNAPSHOT) != 0;
 }
 
-err_t setup_price(const setup_t *setup, const instrument_t *ins, int64_t px, setup_emit_t emit, void *ctx)
+/* The largest that any account in the instrument's currency may have; none: nothing is allowed, which is a limit too. */
+static setup_account_t largest_of(const setup_t *setup, const instrument_t *ins)
 {
-    const sink_t                 to      = {emit, ctx};
-    static const setup_account_t nothing = {
-        0}; /* no account in its currency: nothing is allowed, which is a limit too */
-    const setup_account_t *a       = &nothing;
-    uint32_t               account = 0;
-    risk_limits_t          limits;
-    err_t                  err;
-    for (uint32_t i = 1; i <= setup->account_count; i++) {
-        if (setup->accounts[i].ccy == ins->def.settle_ccy) {
-            a       = &setup->accounts[i];
-            account = i;
+    setup_account_t all = {0};
+    for (uint32_t i = setup->account_count; i >= 1; i--) {
+        const setup_account_t *a = &setup->accounts[i];
+        if (a->ccy == ins->def.settle_ccy) {
+            all.order_value    = max_i64(all.order_value, a->order_value);
+            all.position_value = max_i64(all.position_value, a->position_value);
+            all.risk           = a->risk ? a->risk : all.risk;
         }
     }
-    const int64_t order_qty    = quantity_of(ins, a->order_value, px);
-    const int64_t position_qty = quantity_of(ins, a->position_value, px);
+    return all;
+}
+
+static err_t price_instrument(sink_t to, const setup_account_t *all, const instrument_t *ins, int64_t order_qty)
+{
+    const change_t change = {.to    = to,
+                             .id    = change_number(ins->def.instrument_id, 0),
+                             .scope = {.type = SCOPE_INSTRUMENT, .id1 = ins->def.instrument_id}};
+    risk_limits_t  limits;
     risk_limits_default(SCOPE_INSTRUMENT, &limits);
     limits.max_qty   = order_qty;
-    limits.max_value = a->order_value;
-    if (a->risk) {
-        limits.max_md_age_ns = a->risk->max_md_age_ms * NS_PER_MS;
-        limits.max_spread_bp = a->risk->max_spread_bps;
-        limits.collar_bp     = a->risk->collar_bps;
-        limits.far_bp        = a->risk->far_bps;
+    limits.max_value = all->order_value;
+    if (all->risk) {
+        limits.max_md_age_ns = all->risk->max_md_age_ms * NS_PER_MS;
+        limits.max_spread_bp = all->risk->max_spread_bps;
+        limits.collar_bp     = all->risk->collar_bps;
+        limits.far_bp        = all->risk->far_bps;
     }
-    err = limit_set(to, SCOPE_INSTRUMENT, ins->def.instrument_id, 0, &limits);
-    if (!err && account) {
-        err = price_account(to, account, a, ins, order_qty, position_qty);
+    const err_t err = limit_set(to, SCOPE_INSTRUMENT, ins->def.instrument_id, 0, &limits);
+    return err ? err : change_one(&change, RISK_FIELD_margin_bp, all->risk ? all->risk->margin_bps : MARGIN_BP_DEFAULT);
+}
+
+err_t setup_price(const setup_t *setup, const instrument_t *ins, int64_t px, setup_emit_t emit, void *ctx)
+{
+    const sink_t          to           = {emit, ctx};
+    const setup_account_t all          = largest_of(setup, ins);
+    const int64_t         position_qty = quantity_of(ins, all.position_value, px);
+    risk_limits_t         limits;
+    err_t                 err = price_instrument(to, &all, ins, quantity_of(ins, all.order_value, px));
+    for (uint32_t i = 1; !err && i <= setup->account_count; i++) {
+        const setup_account_t *a = &setup->accounts[i];
+        if (a->ccy == ins->def.settle_ccy) {
+            err = price_account(to, i, a, ins, quantity_of(ins, a->order_value, px),
+                                quantity_of(ins, a->position_value, px));
+        }
     }
-    for (uint32_t s = 1; !err && account && s <= setup->strategy_count + setup->lane_count; s++) {
+    const bool known = account_of(setup, ins->def.settle_ccy) != NULL;
+    for (uint32_t s = 1; !err && known && s <= setup->strategy_count + setup->lane_count; s++) {
         risk_limits_default(SCOPE_STRATEGY_INSTRUMENT, &limits);
         limits.max_long = limits.max_short = position_qty;
         err = limit_set(to, SCOPE_STRATEGY_INSTRUMENT, s, ins->def.instrument_id, &limits);
     }
-    return err;
+    return err ? err : lines(setup, to, ins, true);
 }

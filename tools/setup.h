@@ -5,7 +5,13 @@
  * Accounts   Offline: one for each settlement currency of the instruments (setup_currency for each). Live: those of the
  *            configuration, in its order. Amounts and limits that the configuration does not name follow from the
  *            account's initial money: see offline.h.
- * Limits     Those of accounts, strategies, venues at once; those in quantities at an instrument's first price. A client's
+ * Money      Fee schedules before the accounts that name them; rates behind them. A rate that is an instrument's mid is told
+ *            when the instrument is defined.
+ * Lines      of `limits:` are changes by lane 0, behind the limits that they change: of instruments and pairs at the first
+ *            price, of venues at the instrument's definition, all others at the start. What was changed at run time is
+ *            state: a life that goes on with a journal is told nothing of this again.
+ * Limits     Those of accounts, strategies, venues at once; those in quantities at an instrument's first price, of several
+ *            accounts in its currency the largest where the limit is no account's. A client's
  *            strategy has the rates of its configuration, and in each instrument the position of the account in its
  *            currency, as any other strategy. */
 #pragma once
@@ -13,14 +19,15 @@
 #include "core/engine/engine.h"
 #include "tools/config.h"
 
-#define SETUP_ACCOUNTS_MAX 16u
+#define SETUP_ACCOUNTS_MAX 64u
 
 typedef struct setup_account { /* amounts in money of ccy */
-    uint64_t             ccy;
-    int32_t              money_exp;
-    uint32_t             reserved;
-    int64_t              initial, order_value, position_value, open_value, gross, net, day_loss, drawdown;
-    const config_risk_t *risk; /* rates and percentages; NULL = defaults of the risk gate */
+    uint64_t                ccy;
+    int32_t                 money_exp;
+    uint32_t                reserved;
+    int64_t                 initial, order_value, position_value, open_value, gross, net, day_loss, drawdown;
+    const config_risk_t    *risk;       /* rates and percentages; NULL = defaults of the risk gate */
+    const config_account_t *configured; /* NULL: an account of a replay that nobody wrote down */
 } setup_account_t;
 
 typedef struct setup {

@@ -259,6 +259,55 @@ static json_t *lanes_json(const attach_t *a)
     return list;
 }
 
+/* ---- what is open ---------------------------------------------------------------------------------------------------- */
+static bool open_order(const msg_t *msg)
+{
+    const order_record_t *o = msg->body;
+    return o->cl_ord_id != 0 && view_open(o->ord_status);
+}
+
+static bool open_held(const msg_t *msg)
+{
+    const held_record_t *h = msg->body;
+    return h->cl_ord_id != 0 && h->state != HELD_DONE;
+}
+
+static bool open_alert(const msg_t *msg)
+{
+    return ((const alert_t *)msg->body)->state == ALERT_OPEN;
+}
+
+/* How many records of that kind are open; null: they cannot be read. */
+static json_t *count_json(attach_t *a, record_id_t id, msg_type_t type, bool (*open)(const msg_t *msg))
+{
+    records_reader_t reader;
+    attach_message_t m;
+    uint64_t         count = 0;
+    if (!attach_records(a, id, &reader)) {
+        return json_null();
+    }
+    for (uint32_t i = 0; i < reader.count; i++) {
+        const err_t err = attach_record(a, &reader, i, &m);
+        if (err == ERR_END) {
+            break;
+        }
+        count += err == ERR_OK && m.msg.type == type && open(&m.msg);
+    }
+    return table_u64(count);
+}
+
+static json_t *open_json(attach_t *a)
+{
+    const counters_t *c       = attach_counters(a, ROLE_ENGINE);
+    const uint64_t    version = c ? counter_get(c, COUNTER_LIMITS_VERSION) : 0;
+    json_t           *o       = json_object();
+    json_object_set_new(o, "orders", count_json(a, RECORD_ID_ORDERS, MSG_ORDER, open_order));
+    json_object_set_new(o, "held", count_json(a, RECORD_ID_HELD, MSG_HELD_ORDER, open_held));
+    json_object_set_new(o, "alerts", count_json(a, RECORD_ID_ALERTS, MSG_ALERT, open_alert));
+    json_object_set_new(o, "limits_version", version ? table_u64(version) : json_null());
+    return o;
+}
+
 json_t *view_status(attach_t *a)
 {
     const control_page_t *engine = attach_control(a, ROLE_ENGINE);
@@ -290,6 +339,7 @@ json_t *view_status(attach_t *a)
             json_array_append_new(rings, ring);
         }
     }
+    json_object_set_new(view, "open", open_json(a));
     json_object_set_new(view, "roles", roles);
     json_object_set_new(view, "rings", rings);
     json_object_set_new(view, "journal", journal_json(a));
@@ -354,6 +404,15 @@ static void counters_text(FILE *to, const json_t *roles)
     }
 }
 
+static void open_text(FILE *to, const json_t *open, bool colour)
+{
+    static const char *const keys[] = {"orders", "held", "alerts", "limits_version"};
+    const bool               seen   = json_integer_value(json_object_get(open, "alerts")) == 0;
+    line_of(to, "open", open, keys, 2);
+    fprintf(to, "%s", colour && !seen ? TABLE_ORANGE : "");
+    line_of(to, "    ", open, keys + 2, 2);
+}
+
 void view_lanes_text(FILE *to, const json_t *view, bool colour)
 {
     if (json_array_size(json_object_get(view, "lanes"))) {
@@ -379,6 +438,7 @@ void view_status_text(FILE *to, const json_t *view, bool colour)
                 json_string_value(json_object_get(word, "scope")), json_integer_value(json_object_get(word, "id")),
                 colour ? TABLE_PLAIN : "");
     }
+    open_text(to, json_object_get(view, "open"), colour);
     table_title(to, "Roles", colour);
     table_text(to, COLUMNS(role_columns), json_object_get(view, "roles"), colour);
     table_title(to, "Rings", colour);

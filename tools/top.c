@@ -44,7 +44,7 @@ static int usage(FILE *to)
 static const attach_instrument_t *ladder_of(const attach_t *a, const char *symbol)
 {
     const attach_instrument_t *ins = symbol ? attach_symbol(a, symbol) : NULL;
-    for (uint32_t i = 1; !ins && i <= TOPOLOGY_INSTRUMENTS_MAX; i++) {
+    for (uint32_t i = 1; !ins && i <= a->instrument_max; i++) {
         ins = attach_instrument(a, i);
     }
     return ins;
@@ -279,8 +279,8 @@ static const char *next_symbol(const attach_t *a, const char *now)
 {
     static char                out[12];
     const attach_instrument_t *ins = ladder_of(a, now);
-    for (uint32_t i = 1; ins && i <= TOPOLOGY_INSTRUMENTS_MAX; i++) {
-        const uint32_t id = (ins->def.instrument_id - 1 + i) % TOPOLOGY_INSTRUMENTS_MAX + 1;
+    for (uint32_t i = 1; ins && i <= a->instrument_max; i++) {
+        const uint32_t id = (ins->def.instrument_id - 1 + i) % a->instrument_max + 1;
         if (attach_instrument(a, id)) {
             snprintf(out, sizeof out, "%u", id); /* a symbol may be there twice */
             return out;

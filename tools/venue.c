@@ -31,12 +31,13 @@ typedef struct home_item { /* on the line home */
 
 typedef struct question { /* on the line out; a mass status stays at its head until all was said */
     int64_t  due_ns;
-    uint32_t type; /* MSG_ORDER_STATUS_REQUEST, MSG_MASS_STATUS_REQUEST */
+    uint32_t type; /* MSG_ORDER_STATUS_REQUEST, MSG_MASS_STATUS_REQUEST, MSG_MASS_CANCEL */
     uint32_t begun;
-    uint64_t at; /* mass status: number of the execution to tell next */
+    uint64_t at; /* mass status: number of the execution to tell next; mass cancel: row to look at next */
     union {
         order_status_req_t order;
         mass_status_req_t  mass;
+        mass_cancel_t      cancel;
     };
 } question_t;
 
@@ -621,13 +622,70 @@ static question_t *question_first(venue_t *venue)
     return venue->question_count ? &PART(venue, question_t, question_at)[venue->question_head] : NULL;
 }
 
+static uint32_t flow_tell(venue_t *venue, venue_md_t md, void *ctx)
+{
+    uint32_t count = 0;
+    msg_t    msg;
+    for (; flow_md_next(flow_of(venue), &msg); count++) {
+        md(ctx, &msg);
+    }
+    return count;
+}
+
+/* One request meets the market. */
+static void market_request(venue_t *venue, const order_req_t *req, venue_md_t md, void *ctx)
+{
+    exec_out_t out = scratch_of(venue);
+    err_t      err;
+    if (venue_generated(venue)) {
+        err = flow_request(flow_of(venue), req, venue->now_ns, &out);
+        flow_tell(venue, md, ctx);
+    } else {
+        err = sim_venue_request(recorded_of(venue), req, venue->now_ns, &out);
+    }
+    assert(err == ERR_OK);
+    reports_book(venue, &out);
+}
+
+static bool cancel_takes(const venue_t *venue, const mass_cancel_t *ask, const order_req_t *order)
+{
+    const instrument_t *ins = venue_listed(venue, order->instrument_id);
+    return order->account_id == ask->account_id &&
+           (ask->instrument_id == 0 || order->instrument_id == ask->instrument_id) &&
+           (ask->side == SIDE_NONE || order->side == ask->side) &&
+           (ask->venue_id == 0 || (ins != NULL && ins->def.venue_id == ask->venue_id));
+}
+
+/* One portion of a mass cancel: each order is cancelled as if by a request of its own; true when all are. */
+static bool cancel_mass(venue_t *venue, question_t *ask, venue_md_t md, void *ctx)
+{
+    const own_order_t *order;
+    uint32_t           row = (uint32_t)ask->at;
+    while (venue->home_count < HOME_QUIET && (order = own_next(orders_of(venue), &row)) != NULL) {
+        const order_req_t cancel = {.cl_ord_id      = ask->cancel.request_id,
+                                    .orig_cl_ord_id = order->req.cl_ord_id,
+                                    .corr_hi        = order->req.corr_hi,
+                                    .corr_lo        = order->req.corr_lo,
+                                    .account_id     = order->req.account_id,
+                                    .strategy_id    = order->req.strategy_id,
+                                    .instrument_id  = order->req.instrument_id,
+                                    .action         = ORDER_ACTION_CANCEL,
+                                    .side           = order->req.side};
+        if (cancel_takes(venue, &ask->cancel, &order->req)) {
+            market_request(venue, &cancel, md, ctx);
+        }
+        ask->at = row;
+    }
+    return venue->home_count < HOME_QUIET;
+}
+
 /* The oldest question; false when there is no room for the rest of its answer. */
-static bool question_answer(venue_t *venue)
+static bool question_answer(venue_t *venue, venue_md_t md, void *ctx)
 {
     question_t *ask = question_first(venue);
     if (ask->type == MSG_ORDER_STATUS_REQUEST) {
         answer_order(venue, &ask->order);
-    } else if (!answer_mass(venue, ask)) {
+    } else if (ask->type == MSG_MASS_CANCEL ? !cancel_mass(venue, ask, md, ctx) : !answer_mass(venue, ask)) {
         return false;
     }
     venue->question_head = (venue->question_head + 1) % QUESTIONS_MAX;
@@ -659,6 +717,9 @@ static err_t question_put(venue_t *venue, const msg_t *msg, int64_t ts_ns)
     if (msg->type == MSG_ORDER_STATUS_REQUEST) {
         ask.order = *(const order_status_req_t *)msg->body;
         err       = account_check(ask.order.account_id);
+    } else if (msg->type == MSG_MASS_CANCEL) {
+        ask.cancel = *(const mass_cancel_t *)msg->body;
+        err        = account_check(ask.cancel.account_id);
     } else {
         ask.mass = *(const mass_status_req_t *)msg->body;
         err      = account_check(ask.mass.account_id);
@@ -683,6 +744,7 @@ err_t venue_request(venue_t *venue, const msg_t *msg, int64_t ts_ns)
     switch (msg->type) {
     case MSG_ORDER_REQUEST: err = request_put(venue, msg->body, ts_ns); break;
     case MSG_ORDER_STATUS_REQUEST:
+    case MSG_MASS_CANCEL:
     case MSG_MASS_STATUS_REQUEST: err = question_put(venue, msg, ts_ns); break;
     default: err = err_set(ERR_ARG, "venue: %s is no request", msg_type_str(msg->type)); break;
     }
@@ -711,34 +773,16 @@ static void refuse_duplicate(venue_t *venue, const order_req_t *req)
     home_report(venue, &report);
 }
 
-static uint32_t flow_tell(venue_t *venue, venue_md_t md, void *ctx)
-{
-    uint32_t count = 0;
-    msg_t    msg;
-    for (; flow_md_next(flow_of(venue), &msg); count++) {
-        md(ctx, &msg);
-    }
-    return count;
-}
-
 static void request_run(venue_t *venue, venue_md_t md, void *ctx)
 {
     delay_msg_t msg;
-    exec_out_t  out = scratch_of(venue);
-    err_t       err = delay_pop(delay_of(venue), venue->now_ns, &msg);
+    const err_t err = delay_pop(delay_of(venue), venue->now_ns, &msg);
     assert(err == ERR_OK);
     if (msg.req.action == ORDER_ACTION_NEW && closed_find(venue, msg.req.cl_ord_id) != ID_MAP_NONE) {
         refuse_duplicate(venue, &msg.req);
         return;
     }
-    if (venue_generated(venue)) {
-        err = flow_request(flow_of(venue), &msg.req, venue->now_ns, &out);
-        flow_tell(venue, md, ctx);
-    } else {
-        err = sim_venue_request(recorded_of(venue), &msg.req, venue->now_ns, &out);
-    }
-    assert(err == ERR_OK);
-    reports_book(venue, &out);
+    market_request(venue, &msg.req, md, ctx);
 }
 
 /* ---- the market --------------------------------------------------------------------------------------------------- */
@@ -871,7 +915,7 @@ uint32_t venue_run(venue_t *venue, int64_t ts_ns, uint32_t max, venue_md_t md, v
         } else if (market == due) {
             market_step(venue, md, ctx);
         } else {
-            blocked = !question_answer(venue);
+            blocked = !question_answer(venue, md, ctx);
         }
     }
     venue->now_ns = count < max ? max_i64(venue->now_ns, ts_ns) : venue->now_ns;
@@ -903,6 +947,8 @@ uint64_t venue_session(const venue_t *venue)
     return venue->session;
 }
 
-_Static_assert(sizeof(order_status_req_t) >= sizeof(mass_status_req_t), "the union of a question");
+_Static_assert(sizeof(order_status_req_t) >= sizeof(mass_status_req_t) &&
+                   sizeof(order_status_req_t) >= sizeof(mass_cancel_t),
+               "the union of a question");
 _Static_assert(sizeof(exec_report_t) >= sizeof(mass_status_t), "the union of an item on the line home");
 _Static_assert(sizeof(venue_cfg_t) % 8 == 0, "compared as bytes");

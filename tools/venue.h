@@ -16,6 +16,8 @@
  *                                 (same ExecIDs), as far back as the log reaches; then at one moment, whole: an
  *                                 ORDER_STATUS of each open order, POSITION of each instrument that is not flat, BALANCE
  *                                 of each currency, END. A fill after that moment comes after END.
+ *           MASS_CANCEL           takes the same way, so it never overtakes an order that was sent before it; each of the
+ *                                 account's open orders in its scope is cancelled as by a request of its own: CANCELED.
  * Twice     a NEW whose ClOrdID names an open or a remembered closed order is REJECTED as a duplicate.
  * Line full venue_overflowed() says that reports were lost on the line home (nobody took them): the session that should
  *           have is to be ended; fills are in the log, so a mass status tells them to the next one. Without a session
@@ -95,7 +97,7 @@ const instrument_t *venue_listed(const venue_t *venue, uint32_t instrument_id);
 /* venue_generated: is the market generated here, or a recorded one? */
 bool venue_generated(const venue_t *venue);
 
-/* venue_request: ORDER_REQUEST, ORDER_STATUS_REQUEST or MASS_STATUS_REQUEST arrives at the door at ts_ns; it takes
+/* venue_request: ORDER_REQUEST, ORDER_STATUS_REQUEST, MASS_STATUS_REQUEST or MASS_CANCEL arrives at the door at ts_ns; it takes
  * effect when its latency has passed. Only while venue_ready. ERR_ARG with a sentence: what it names cannot be (account,
  * action, type), the one who sent it does not speak our language; nothing changed then. */
 bool  venue_ready(const venue_t *venue);

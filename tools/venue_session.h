@@ -3,7 +3,7 @@
  *
  *   venue ─▶ adapter   INSTRUMENT_DEF (topic: the venue's own id), CONTROL (session state; after all definitions),
  *                      BOOK_UPDATE, TRADE, TOP, EXEC_REPORT, MASS_STATUS
- *   adapter ─▶ venue   ORDER_REQUEST, ORDER_STATUS_REQUEST, MASS_STATUS_REQUEST, SNAPSHOT_REQUEST; in a recorded market
+ *   adapter ─▶ venue   ORDER_REQUEST, MASS_CANCEL, ORDER_STATUS_REQUEST, MASS_STATUS_REQUEST, SNAPSHOT_REQUEST; in a recorded market
  *                      INSTRUMENT_DEF of what the engine knows (topic: its id), answered by CONTROL for a new venue id
  *   Ids of instruments in messages are the venue's; the adapter maps them. The socket is "venue.sock" in the instance's
  *   directory, made by the supervisor.

@@ -18,7 +18,8 @@ bool view_open(uint8_t ord_status)
 {
     return ord_status == ORD_STATUS_NEW || ord_status == ORD_STATUS_PARTIALLY_FILLED ||
            ord_status == ORD_STATUS_PENDING_NEW || ord_status == ORD_STATUS_PENDING_CANCEL ||
-           ord_status == ORD_STATUS_PENDING_REPLACE || ord_status == ORD_STATUS_UNKNOWN;
+           ord_status == ORD_STATUS_PENDING_REPLACE || ord_status == ORD_STATUS_UNKNOWN ||
+           ord_status == ORD_STATUS_SUSPENDED;
 }
 
 json_t *view_head(const attach_t *a)
@@ -173,7 +174,7 @@ static json_t *book_row(attach_t *a, const attach_instrument_t *ins, uint32_t le
 json_t *view_books(attach_t *a, const attach_instrument_t *only, uint32_t levels)
 {
     json_t *view = view_head(a), *books = json_array();
-    for (uint32_t i = 1; i <= TOPOLOGY_INSTRUMENTS_MAX; i++) {
+    for (uint32_t i = 1; i <= a->instrument_max; i++) {
         const attach_instrument_t *ins = attach_instrument(a, i);
         if (ins && (!only || only == ins)) {
             json_array_append_new(books, book_row(a, ins, levels));
@@ -297,6 +298,27 @@ static bool keep_all(const msg_t *msg)
     return msg->type != MSG_ORDER || ((const order_record_t *)msg->body)->cl_ord_id != 0; /* 0: a row not in use */
 }
 
+static bool keep_held_all(const msg_t *msg)
+{
+    return ((const held_record_t *)msg->body)->cl_ord_id != 0;
+}
+
+static bool keep_held(const msg_t *msg)
+{
+    return keep_held_all(msg) && ((const held_record_t *)msg->body)->state != HELD_DONE;
+}
+
+/* Currencies that were ever used, and parts that are or were something. */
+static bool keep_balance(const msg_t *msg)
+{
+    return ((const balance_t *)msg->body)->ccy != 0;
+}
+
+static bool keep_part(const msg_t *msg)
+{
+    return ((const sub_position_t *)msg->body)->instrument_id != 0;
+}
+
 static bool keep_open(const msg_t *msg)
 {
     return view_open(((const order_record_t *)msg->body)->ord_status);
@@ -306,6 +328,7 @@ json_t *view_orders(attach_t *a, bool all)
 {
     json_t *view = view_head(a);
     json_object_set_new(view, "orders", records(a, RECORD_ID_ORDERS, MSG_ORDER, all ? keep_all : keep_open));
+    json_object_set_new(view, "held", records(a, RECORD_ID_HELD, MSG_HELD_ORDER, all ? keep_held_all : keep_held));
     return view;
 }
 
@@ -327,9 +350,35 @@ static const column_t order_columns[] = {
     {"order_id_lo", "OrderID", COLUMN_NUMBER},
 };
 
+static const column_t held_columns[] = {
+    {"cl_ord_id", "ClOrdID", COLUMN_NUMBER},
+    {"list_id", "ListID", COLUMN_NUMBER},
+    {"symbol", "Symbol", COLUMN_TEXT},
+    {"account_id", "Acct", COLUMN_NUMBER},
+    {"side", "Side", COLUMN_TEXT},
+    {"ord_type", "OrdType", COLUMN_TEXT},
+    {"tif", "TIF", COLUMN_TEXT},
+    {"contingency", "Contingency", COLUMN_TEXT},
+    {"algo", "Algo", COLUMN_TEXT},
+    {"stop_px", "StopPx", COLUMN_NUMBER},
+    {"px", "Price", COLUMN_NUMBER},
+    {"order_qty", "OrderQty", COLUMN_NUMBER},
+    {"cum_qty", "CumQty", COLUMN_NUMBER},
+    {"leaves_qty", "LeavesQty", COLUMN_NUMBER},
+    {"avg_px", "AvgPx", COLUMN_NUMBER},
+    {"state", "state", COLUMN_TEXT},
+    {"ord_status", "OrdStatus", COLUMN_TEXT},
+    {"working_id", "working", COLUMN_NUMBER},
+};
+
 void view_orders_text(FILE *to, const json_t *view, bool colour)
 {
+    const json_t *held = json_object_get(view, "held");
     table_text(to, COLUMNS(order_columns), json_object_get(view, "orders"), colour);
+    if (json_array_size(held) > 0) {
+        table_title(to, "Held by the engine", colour);
+        table_text(to, COLUMNS(held_columns), held, colour);
+    }
 }
 
 /* put_net: realised + unrealised - fees + funding, summed as the integers they are. */
@@ -369,6 +418,10 @@ json_t *view_positions(attach_t *a)
     put_net(positions);
     json_object_set_new(view, "accounts", accounts);
     json_object_set_new(view, "positions", positions);
+    json_object_set_new(view, "balances", records(a, RECORD_ID_BALANCES, MSG_BALANCE, keep_balance));
+    json_t *parts = records(a, RECORD_ID_SUB_POSITIONS, MSG_SUB_POSITION, keep_part);
+    put_net(parts);
+    json_object_set_new(view, "parts", parts);
     return view;
 }
 
@@ -395,25 +448,60 @@ static const column_t account_columns[] = {
     {"open_orders", "open", COLUMN_NUMBER},
 };
 
+static const column_t balance_columns[] = {
+    {"account_id", "account", COLUMN_NUMBER},
+    {"ccy", "ccy", COLUMN_TEXT},
+    {"cash", "cash", COLUMN_NUMBER},
+    {"hold", "hold", COLUMN_NUMBER},
+    {"available", "available", COLUMN_NUMBER},
+    {"realised", "realised", COLUMN_SIGNED},
+    {"unrealised", "unrealised", COLUMN_SIGNED},
+    {"fees", "fees", COLUMN_NUMBER},
+    {"funding", "funding", COLUMN_SIGNED},
+    {"equity", "equity", COLUMN_NUMBER},
+    {"fx_rate", "fx", COLUMN_NUMBER},
+};
+static const column_t part_columns[] = {
+    {"account_id", "account", COLUMN_NUMBER},
+    {"strategy_id", "strategy", COLUMN_NUMBER},
+    {"side", "side", COLUMN_TEXT},
+    {"symbol", "symbol", COLUMN_TEXT},
+    {"qty", "position", COLUMN_SIGNED},
+    {"mark_px", "mark", COLUMN_NUMBER},
+    {"cost", "cost", COLUMN_NUMBER},
+    {"realised", "realised", COLUMN_SIGNED},
+    {"unrealised", "unrealised", COLUMN_SIGNED},
+    {"fees", "fees", COLUMN_NUMBER},
+    {"net_pnl", "net", COLUMN_SIGNED},
+};
+
 void view_positions_text(FILE *to, const json_t *view, bool colour)
 {
     table_text(to, COLUMNS(account_columns), json_object_get(view, "accounts"), colour);
     fputc('\n', to);
     table_text(to, COLUMNS(position_columns), json_object_get(view, "positions"), colour);
+    if (json_array_size(json_object_get(view, "balances")) > 0) {
+        table_title(to, "Balances", colour);
+        table_text(to, COLUMNS(balance_columns), json_object_get(view, "balances"), colour);
+    }
+    if (json_array_size(json_object_get(view, "parts")) > 0) {
+        table_title(to, "By strategy and side", colour);
+        table_text(to, COLUMNS(part_columns), json_object_get(view, "parts"), colour);
+    }
 }
 
 /* ---- feeds --------------------------------------------------------------------------------------------------------- */
 typedef struct sample {
-    int64_t  mono_ns;
-    uint64_t books[TOPOLOGY_INSTRUMENTS_MAX + 1]; /* how often each was published */
-    uint64_t messages[ROLE_COUNT];
+    int64_t   mono_ns;
+    uint64_t *books; /* how often each was published, by id; allocated */
+    uint64_t  messages[ROLE_COUNT];
 } sample_t;
 
 static void take_sample(attach_t *a, sample_t *s)
 {
     attach_message_t m;
-    *s = (sample_t){.mono_ns = role_mono_ns()};
-    for (uint32_t i = 1; i <= TOPOLOGY_INSTRUMENTS_MAX; i++) {
+    *s = (sample_t){.mono_ns = role_mono_ns(), .books = calloc(a->instrument_max + 1ull, sizeof *s->books)};
+    for (uint32_t i = 1; s->books && i <= a->instrument_max; i++) {
         const attach_instrument_t *ins = attach_instrument(a, i);
         if (ins && place(a, RECORD_ID_BOOKS, ins, MSG_BOOK_UPDATE, &m)) {
             s->books[i] = m.seq;
@@ -476,7 +564,8 @@ json_t *view_feeds(attach_t *a, uint32_t sample_ms)
     take_sample(a, &one);
     nanosleep(&wait, NULL);
     take_sample(a, &two);
-    for (uint32_t i = 1; i <= TOPOLOGY_INSTRUMENTS_MAX; i++) {
+    const bool sampled = one.books && two.books; /* else there is no memory for it */
+    for (uint32_t i = 1; sampled && i <= a->instrument_max; i++) {
         const attach_instrument_t *ins = attach_instrument(a, i);
         if (ins) {
             json_array_append_new(feeds, feed_row(a, ins, &one, &two));
@@ -491,6 +580,8 @@ json_t *view_feeds(attach_t *a, uint32_t sample_ms)
             json_array_append_new(adapters, o);
         }
     }
+    free(one.books);
+    free(two.books);
     json_object_set_new(view, "feeds", feeds);
     json_object_set_new(view, "adapters", adapters);
     return view;

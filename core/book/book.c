@@ -25,6 +25,8 @@ static_assert(BOOK_ORDINARY == ((uint32_t)EXPECT_DIFF | (uint32_t)FEED_LIVE << 8
 
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+#define TICK_SHORT (INT64_C(1) << 44) /* with it a number of 2^64 / tick is above every window's length */
+
 /* ---- where things lie -------------------------------------------------------------------------------------------- */
 
 static inline size_t window_ticks(const book_t *book)
@@ -609,10 +611,36 @@ static void level_window(book_t *book, size_t s, uint64_t pos, int64_t qty)
     }
 }
 
+/* The window position of a price; a number that is no position up to the best level's when the window has no such
+ * price up to there (see tick_prepare_one). With one band of ticks. */
+static inline uint64_t px_pos(const book_side_t *side, int64_t px)
+{
+    const uint64_t product = ((uint64_t)px - side->px0) * side->inverse;
+    return product >> (side->shift & 63) | product << (-side->shift & 63);
+}
+
+/* The window position of a price, and that it is a valid one, without a division: with one band of ticks, as px_pos, but
+ * anywhere in the window, also above the best level. A price beyond the worst end is not asked about, so x has not
+ * wrapped, and the quotient of one between two ticks is above (2^64 - 1) / tick: no position with ticks up to TICK_SHORT.
+ * False: the long way must say. */
+static inline bool pos_quick(const book_t *book, size_t s, int64_t px, uint64_t *pos)
+{
+    const book_side_t *side  = &book->side[s];
+    const int64_t      worst = (int64_t)side->px0;
+    *pos                     = px_pos(side, px);
+    return !book->banded && book->ins.bands[0].tick <= TICK_SHORT && (s == 0 ? px >= worst : px <= worst) &&
+           (px > 0 || book->ins.def.allow_negative) && *pos < window_ticks(book);
+}
+
 /* Any level at all. */
 static err_t level_apply(book_t *book, size_t s, const level_t *level)
 {
-    int64_t index = 0;
+    int64_t  index = 0;
+    uint64_t at;
+    if (level->qty >= 0 && pos_quick(book, s, level->px, &at)) {
+        level_window(book, s, at, level->qty);
+        return ERR_OK;
+    }
     if (level->qty < 0 || !tick_index(book, level->px, &index)) {
         return level_fault(book, level);
     }
@@ -623,14 +651,6 @@ static err_t level_apply(book_t *book, size_t s, const level_t *level)
     }
     level_window(book, s, pos, level->qty);
     return ERR_OK;
-}
-
-/* The window position of a price; a number that is no position up to the best level's when the window has no such
- * price up to there (see tick_prepare_one). With one band of ticks. */
-static inline uint64_t px_pos(const book_side_t *side, int64_t px)
-{
-    const uint64_t product = ((uint64_t)px - side->px0) * side->inverse;
-    return product >> (side->shift & 63) | product << (-side->shift & 63);
 }
 
 /* The compiler forgets what it has loaded. There are just enough registers that a function may change for an update of

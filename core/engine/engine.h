@@ -7,8 +7,10 @@
  *   TRADE       ─▶ last trade, the day ─────────────────────────────▶ strategy.on_trade ┤
  *   TICK        ─▶ ages, windows, loss ─────────────────────────▶ strategy.on_tick  ┤
  *   EXEC_REPORT ─▶ order state ─▶ exposure, position, P&L ──────▶ strategy.on_exec  ┤
- *   CONTROL     ─▶ kill, session, links, room                                       │
+ *   CONTROL     ─▶ kill, flatten, session, links, room                              │
+ *   MASS_CANCEL ─▶ a walk over open orders; VENUE_DEF ─▶ what a venue knows         │
  *   BOOT, ACCOUNT_DEF, LIMIT_SET, INSTRUMENT_DEF, MASS_STATUS ─▶ lives, set-up, reconciliation: below │
+ *   ORDER_TERMS_REQUEST (lane) ─▶ held, or out where the venue knows it (engine_held.c)
  *   LANE        ─▶ who may send requests, and until when                            │
  *   ORDER_REQUEST (lane) ──────────────────────────────────────────────────────────▶┴▶ risk ─▶ order state ─▶ out
  *
@@ -17,6 +19,12 @@
  * ORDER_STATUS_REQUEST, MASS_STATUS_REQUEST, SNAPSHOT_REQUEST. engine_output_hash() covers all of them,
  * engine_state_hash() everything that a later output depends on.
  *
+ * Cancels  ALARM KILL with a KILL and each second until nothing in its scope is open or unknown: observed = how many, code = 141 to
+ *          146, limit = the scope's id. A MASS_CANCEL is answered by one VERDICT (cl_ord_id = request_id, action CANCEL, observed =
+ *          orders in scope) and takes what is open then; 158 when as many are under way as there are walks for.
+ *          FLATTEN: engine_flatten.c; its ALARM
+ *          KILL has the code that stands against closing, observed = the position. ALARM ORDER_AGE after answer_ns of silence.
+ * Venues   VENUE_DEF: core/ref/capability.h; a venue that said nothing has LIMIT, DAY, GTC, IOC, FOK and replaces.
  * Lives    BOOT begins one: a higher epoch for ClOrdIDs (counters go on), every account RECOVERING (151), every venue
  *          link down, and with BOOT_ORDERS_UNKNOWN every open order UNKNOWN, without a report. With epoch 0, before the
  *          first BOOT, every request is denied (151). An account that is defined in a running life waits for nothing.
@@ -42,7 +50,12 @@
  * Day      statistics of an instrument's trading day by its TRADEs (core/book/statistics.h), whatever its book's health.
  *          It begins at UTC midnight, as the day of profit and loss does. ALARM LIMIT when its volume or turnover is more
  *          than can be counted (observed: the trade's quantity).
- * Room     questions leave in portions of ENGINE_QUERIES_MAX; none to a venue whose ring is full (158).
+ * Room     questions leave in portions of ENGINE_QUERIES_MAX; none to a venue whose ring is full (158). Books that are too
+ *          old turn STALE with a TICK, 512 of them; when there are more, with the inputs that follow, at their beginning.
+ * Size     up to ENGINE_INSTRUMENTS_MAX instruments and ENGINE_ACCOUNTS_MAX accounts. No input looks at all of them: a TICK
+ *          at books that are due, accounts with a latched loss, and 64 of the others in turn (marks and fills are judged
+ *          when they come); END of a MASS_STATUS at instruments that were ever held or named. What is rare is O(n): a new
+ *          day, BOOT, a link that came up.
  * Lanes    clients with an identity of their own: lane_id 1..lanes_max, strategy strategy_count + lane_id, which is also
  *          the origin of their ClOrdIDs. LANE OPEN (tenant, accounts, rights, policy; lease above every one before) lets
  *          its requests in; LANE CLOSED shuts it: what comes later is denied (128), and with policy LANE_CANCEL the
@@ -52,6 +65,11 @@
  *          LANE_RIGHT_ORDER and the account (121), and REPLACE and CANCEL name an order of the lane's strategy (115). All
  *          else is risk's to say. An id that is denied here is not seen. A VERDICT of a lane's strategy whose id has
  *          origin 0 is of a cancel that the engine sent: no answer to the client.
+ * Held     an order with terms is answered by one VERDICT when it is taken (stages A, B, C, F of the gate and its rates); when
+ *          it leaves the whole chain judges it. Its reports have EXEC_HELD, and are the engine's own word: NEW, TRIGGERED,
+ *          RESTATED, REPLACED, CANCELED, EXPIRED, REJECTED (EXEC_DENIED and the code of the gate), and ORDER_STATUS with
+ *          CumQty where slices fill. At the end of a stop's or a list child's only order, the venue's report under the same
+ *          id is all that is said. Rules: core/engine/engine_held.c, engine_held_input.c; all of it is state of the arena.
  * Asking   engine_risk_check answers what a NEW order would meet at this moment: every check, nothing reserved, counted
  *   risk   or marked as seen, no record. It is no input. The lane must be open (128) and have LANE_RIGHT_CHECK and the
  *          account (121); it need not have LANE_RIGHT_ORDER: the answer is that of one who has.
@@ -80,10 +98,14 @@
 #define ENGINE_CORE_VERSION 4u    /* of the arena and of what inputs do to it: snapshots and journals carry it */
 #define ENGINE_OUT_MAX (1u << 20) /* bytes that the outputs of one input need at most */
 #define ENGINE_STRATEGIES_MAX 64u
+#define ENGINE_INSTRUMENTS_MAX 65535u
+#define ENGINE_ACCOUNTS_MAX 4096u
 #define ENGINE_KILLS_MAX 64u   /* scopes whose open orders are being cancelled at a time */
 #define ENGINE_SWEEP_MAX 64u   /* cancels of a kill sent with one input; the rest follow with the next ones */
 #define ENGINE_QUERIES_MAX 64u /* questions to venues sent with one input; the rest follow likewise */
+#define ENGINE_ALERTS_MAX 256u /* kept: open ones and the newest acknowledged ones */
 #define ENGINE_LANES_MAX 16u
+#define ENGINE_HELD_DEFAULT 1024u
 #define ENGINE_ACTIONS_MAX 1024u /* order actions of all strategies in one input; one more is answered with 199 */
 #define ENGINE_TO_VENUE_MAX                                                                                            \
     (ENGINE_ACTIONS_MAX + ENGINE_SWEEP_MAX + ENGINE_QUERIES_MAX + 1u) /* messages for adapters of one input */
@@ -94,19 +116,26 @@ typedef struct engine_strategy_cfg {
 } engine_strategy_cfg_t;
 
 typedef struct engine_cfg {
-    uint32_t              epoch; /* of ClOrdIDs, for runs without a BOOT; 0 = every request is denied until one came */
-    uint32_t              tenant_id;
-    uint32_t              instruments_max;
-    uint32_t              accounts_max;
-    uint32_t              orders_max; /* rows of the order table: open ones and the newest closed ones */
-    uint32_t              fills_max;  /* executions remembered, for duplicates and busts */
-    uint32_t              strategy_count;
-    uint32_t              lanes_max; /* clients that may hold a lane: 0 .. ENGINE_LANES_MAX; ids of risk include them */
-    uint32_t              mbo_books; /* instruments that may be fed by single orders: 0 .. instruments_max */
-    int64_t               stale_ns;  /* a book without a complete message for so long is STALE */
-    book_cfg_t            book;
-    mbo_cfg_t             mbo;  /* of each of the mbo_books; not looked at when there are none */
-    risk_cfg_t            risk; /* its id maxima are set from the ones above */
+    uint32_t epoch; /* of ClOrdIDs, for runs without a BOOT; 0 = every request is denied until one came */
+    uint32_t tenant_id;
+    uint32_t instruments_max;
+    uint32_t accounts_max;
+    uint32_t orders_max; /* rows of the order table: open ones and the newest closed ones */
+    uint32_t fills_max;  /* executions remembered, for duplicates and busts */
+    uint32_t strategy_count;
+    uint32_t lanes_max; /* clients that may hold a lane: 0 .. ENGINE_LANES_MAX; ids of risk include them */
+    uint32_t held_max;  /* orders that the engine holds or works at a time; 0 = ENGINE_HELD_DEFAULT */
+    uint32_t mbo_books; /* instruments that may be fed by single orders: 0 .. instruments_max */
+    int64_t  answer_ns; /* ALARM_ORDER_AGE when a venue does not answer for so long; 0 = never */
+    uint32_t
+        positions_max; /* of accounts, their sides and strategies in them; 0 = as many as there may be, 2^18 at most */
+    uint32_t   lots_max;       /* of accounts that are first in, first out; 0 = 2^16 */
+    int32_t    day_offset_min; /* the trading day is that of a clock so many minutes east of UTC: -720 .. 840 */
+    uint32_t   reserved;
+    int64_t    stale_ns; /* a book without a complete message for so long is STALE */
+    book_cfg_t book;
+    mbo_cfg_t  mbo;  /* of each of the mbo_books; not looked at when there are none */
+    risk_cfg_t risk; /* its id maxima are set from the ones above */
     engine_strategy_cfg_t strategies[ENGINE_STRATEGIES_MAX];
 } engine_cfg_t;
 
@@ -141,9 +170,21 @@ err_t engine_apply(engine_t *engine, now_t now, const msg_t *in, engine_out_t *o
 void engine_risk_check(const engine_t *engine, now_t now, uint32_t lane_id, const risk_check_req_t *req,
                        risk_check_resp_t *out);
 
+/* engine_size: CalculatePositionSize: what core/risk/size.h answers for the account's equity, and how much of it risk would let
+ * pass now as a limit order at px (0 = the reference price, on the tick). Rights as for engine_risk_check, and it is no input
+ * either. out->code: 101 figures that are none, 161 no reference price, 155 no rate
+ * from the account's home currency to the instrument's, else why qty is less than wanted_qty. Cost: 63 values, and
+ * that of engine_risk_check. */
+void engine_size(const engine_t *engine, now_t now, uint32_t lane_id, const size_req_t *req, size_resp_t *out);
+
 /* engine_lane: a lane as it stands, with epoch and first_seq filled in as its client must be told; false: no such id. A lane
  * that was never open has state LANE_NONE and its identity. */
 bool engine_lane(const engine_t *engine, uint32_t lane_id, lane_t *out);
+
+/* engine_limit: one field (risk.h: RISK_FIELD_*) of one scope as it is in force; false: the scope does not exist, has no
+ * limits or not this field. Of pairs id2 is the instrument. O(1) */
+bool engine_limit(const engine_t *engine, scope_t scope_type, uint32_t id1, uint32_t id2, uint32_t field,
+                  int64_t *value);
 
 /* engine_out_next: the record at *pos, NULL at the end; moves *pos. */
 const out_rec_t *engine_out_next(const engine_out_t *out, uint32_t *pos);

@@ -8,7 +8,9 @@
  * The mark, and not a list, says which orders a sweep is about: an id names its life and its place in it (ids.h). */
 #include "core/engine/engine_private.h"
 
-#define LANE_RIGHTS (LANE_RIGHT_CHECK | LANE_RIGHT_ORDER)
+#define LANE_RIGHTS                                                                                                    \
+    (LANE_RIGHT_CHECK | LANE_RIGHT_ORDER | LANE_RIGHT_LIMITS | LANE_RIGHT_RAISE | LANE_RIGHT_APPROVE |                 \
+     LANE_RIGHT_OPERATE)
 #define LANE_ACCOUNTS_MAX 63u /* bits of lane_t.accounts */
 
 static lane_slot_t *slot_of(const engine_t *e, uint32_t lane_id)
@@ -90,6 +92,7 @@ static void close_slot(engine_t *e, lane_slot_t *slot, lane_reason_t reason)
     if (lane->on_close == LANE_CANCEL && newest != 0) {
         slot->sweep_mark = newest;
         e->s->lanes_swept |= 1u << (lane->lane_id - 1);
+        e->s->act.walk_anew = 1;
     }
 }
 
@@ -139,6 +142,12 @@ void lane_restart(engine_t *e)
             close_slot(e, &e->s->lanes[i], LANE_REASON_RESTART);
         }
     }
+}
+
+uint16_t lane_rights(const engine_t *e, uint32_t lane_id)
+{
+    const lane_slot_t *slot = slot_of(e, lane_id);
+    return slot && slot->lane.state == LANE_OPEN ? slot->lane.rights : 0;
 }
 
 bool lane_sweeps(const engine_t *e, const order_t *order, uint32_t *left)
@@ -204,8 +213,11 @@ lane_denial_t lane_judge(const engine_t *e, const order_req_t *req)
     }
     const lane_denial_t why = judge_lane(&slot->lane, req->account_id, LANE_RIGHT_ORDER);
     const uint32_t      row = req->action == ORDER_ACTION_NEW ? ORDER_NONE : order_find(e->orders, req->orig_cl_ord_id);
-    if (why.code == RISK_ACCEPTED && row != ORDER_NONE &&
-        order_at(e->orders, row)->strategy_id != req->strategy_id) { /* of somebody else */
+    const uint32_t      owner = row != ORDER_NONE                 ? order_at(e->orders, row)->strategy_id
+                                : req->action == ORDER_ACTION_NEW ? 0
+                                                                  : held_find_owner(e, req->orig_cl_ord_id);
+    const bool          any   = req->action == ORDER_ACTION_CANCEL && (slot->lane.rights & LANE_RIGHT_OPERATE) != 0;
+    if (why.code == RISK_ACCEPTED && owner != 0 && !any && owner != req->strategy_id) { /* of somebody else */
         return (lane_denial_t){.code       = RISK_UNKNOWN_ORDER,
                                .scope_type = SCOPE_STRATEGY,
                                .scope_id   = req->strategy_id,
@@ -234,18 +246,23 @@ bool engine_lane(const engine_t *e, uint32_t lane_id, lane_t *out)
     return true;
 }
 
-static lane_denial_t judge_question(const engine_t *e, const lane_slot_t *slot, uint32_t lane_id,
-                                    const risk_check_req_t *req)
+lane_denial_t lane_asks(const engine_t *e, uint32_t lane_id, uint32_t account_id)
 {
+    const lane_slot_t *slot = slot_of(e, lane_id);
     if (!slot) {
         return (lane_denial_t){.code = RISK_NOT_AUTHORISED, .observed = lane_id, .limit = e->s->lanes_max};
     }
-    if (req->reserved != 0 || req->reserved2 != 0) {
-        return (lane_denial_t){.code = RISK_BAD_MESSAGE};
-    }
-    const lane_denial_t why = judge_lane(&slot->lane, req->account_id, LANE_RIGHT_CHECK);
+    const lane_denial_t why = judge_lane(&slot->lane, account_id, LANE_RIGHT_CHECK);
     return why.code == RISK_ACCEPTED && e->s->boot.epoch == 0 ? (lane_denial_t){.code = RISK_RECOVERING, .limit = 1}
                                                               : why;
+}
+
+static lane_denial_t judge_question(const engine_t *e, uint32_t lane_id, const risk_check_req_t *req)
+{
+    if (slot_of(e, lane_id) && (req->reserved != 0 || req->reserved2 != 0)) {
+        return (lane_denial_t){.code = RISK_BAD_MESSAGE};
+    }
+    return lane_asks(e, lane_id, req->account_id);
 }
 
 /* The order as the lane would send it now. */
@@ -267,7 +284,7 @@ static void probe(const engine_t *e, now_t now, const lane_t *lane, const risk_c
     const ins_state_t *ins  = ins_of(e, req->instrument_id);
     risk_md_t          md;
     if (ins) {
-        engine_market_view(e, now, req->instrument_id, &md);
+        engine_order_view(e, now, req->instrument_id, &md);
     }
     risk_probe(e->risk,
                &(risk_in_t){.req       = &made,
@@ -283,7 +300,7 @@ void engine_risk_check(const engine_t *e, now_t now, uint32_t lane_id, const ris
                        risk_check_resp_t *out)
 {
     const lane_slot_t  *slot  = slot_of(e, lane_id);
-    const lane_denial_t why   = judge_question(e, slot, lane_id, req);
+    const lane_denial_t why   = judge_question(e, lane_id, req);
     risk_probe_t        found = {.verdict = {.observed      = why.observed,
                                              .limit         = why.limit,
                                              .scope_id      = why.scope_id,

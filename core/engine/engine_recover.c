@@ -7,7 +7,6 @@
  * it is not is a difference (152), and goes when a later END finds none. */
 #include "core/engine/engine_private.h"
 
-#define ASK_AGAIN_NS NS_PER_S              /* an order that is UNKNOWN, a FAILED mass status, a snapshot */
 #define RECONCILE_NS (60 * NS_PER_S)       /* positions are compared at least so often */
 #define SINCE_MARGIN_NS (10 * NS_PER_S)    /* venues may tell fills out of order by this much */
 #define ACCOUNT_EXP_MAX 12                 /* as of instruments */
@@ -34,6 +33,7 @@ static void tell_unreconciled(engine_t *e, uint32_t account)
 
 static void recovering_begin(engine_t *e, uint32_t account)
 {
+    e->s->accounts_wait             = 1;
     e->accounts[account].recovering = 1;
     tell_recovering(e, account);
 }
@@ -77,6 +77,30 @@ err_t recover_control(engine_t *e, const control_t *control)
 
 /* ---- lives and set-up -------------------------------------------------------------------------------------------- */
 
+/* Every change of a recon's state, but to ASKED and back. */
+static void recon_state(engine_t *e, recon_t *r, recon_state_t state, int64_t again_ns)
+{
+    e->s->recons_due -= r->state == RECON_DUE;
+    e->s->recons_due += state == RECON_DUE;
+    r->state        = (uint8_t)state;
+    e->s->recons_ns = min_i64(e->s->recons_ns, again_ns);
+}
+
+/* Venues that were ever linked, from 1: nobody was asked at any other. 0: no more. */
+static uint32_t venue_next(const engine_t *e, uint32_t venue)
+{
+    do {
+        venue++;
+    } while (venue <= e->s->venues_max && !(e->s->venues_linked >> (venue < 64 ? venue : 0) & 1));
+    return venue <= e->s->venues_max ? venue : 0;
+}
+
+void recover_waits(engine_t *e, uint32_t row)
+{
+    mark_set(e->wait, row);
+    e->s->orders_wait = 1;
+}
+
 /* From here on fills may be missed, until an answer is complete. */
 static void since_hold(recon_t *r)
 {
@@ -107,23 +131,19 @@ err_t recover_boot(engine_t *e, const boot_t *boot)
     if (boot->flags & BOOT_ORDERS_UNKNOWN) {
         for (uint32_t row = order_first(e->orders); row != ORDER_NONE; row = order_next(e->orders, row)) {
             order_unknown(e->orders, row);
+            recover_waits(e, row);
         }
-        e->s->orders_wait = 1;
     }
     lane_restart(e);
     return ERR_OK;
 }
 
-static err_t account_same(const engine_t *e, const account_def_t *def)
+/* The account of a strategy has its currency now. */
+static void strategy_sees(engine_t *e, uint32_t slot)
 {
-    portfolio_account_t money;
-    const bool          known = portfolio_account(e->portfolio, def->account_id, 0, &money);
-    assert(known);
-    return money.ccy == def->ccy && money.initial == def->initial &&
-                   e->accounts[def->account_id].money_exp == def->money_exp
-               ? ERR_OK
-               : err_set(ERR_EXISTS, "engine: account %u exists, with another currency, scale or initial money",
-                         def->account_id);
+    for (uint32_t id = 1; id <= e->s->instrument_count; id++) {
+        e->ins[id].sees |= (uint64_t)act_sees(e, slot, &e->ins[id]) << slot;
+    }
 }
 
 err_t recover_account(engine_t *e, const account_def_t *def)
@@ -134,12 +154,12 @@ err_t recover_account(engine_t *e, const account_def_t *def)
                        def->account_id, def->tenant_id, s->tenant_id, def->money_exp, ACCOUNT_EXP_MAX);
     }
     if (def->account_id >= 1 && def->account_id <= s->account_count) {
-        return account_same(e, def);
+        return portfolio_account_define(e->portfolio, def);
     }
     if (def->account_id != s->account_count + 1) {
         return err_set(ERR_ARG, "engine: account %u, the next one is %u", def->account_id, s->account_count + 1);
     }
-    err_t err = portfolio_account_open(e->portfolio, def->account_id, def->ccy, def->initial);
+    err_t err = portfolio_account_define(e->portfolio, def);
     if (err) {
         return err;
     }
@@ -148,7 +168,9 @@ err_t recover_account(engine_t *e, const account_def_t *def)
                                        .money_exp = def->money_exp,
                                        .may_trade = 1,
                                        .may_short = 1,
-                                       .ord_types = 1u << ORD_TYPE_MARKET | 1u << ORD_TYPE_LIMIT,
+                                       .funds     = def->flags & ACCOUNT_MARGIN ? RISK_FUNDS_MARGIN : RISK_FUNDS_CASH,
+                                       .hedging   = (def->flags & ACCOUNT_HEDGING) != 0,
+                                       .ord_types = (1u << ORD_TYPE_COUNT) - 2, /* every type that there is */
                                        .venues    = ~1ull};
     err                             = risk_account_open(e->risk, def->account_id, &rights);
     assert(err == ERR_OK); /* id and tenant are good, and it has not been there */
@@ -157,22 +179,32 @@ err_t recover_account(engine_t *e, const account_def_t *def)
     a->money_exp       = def->money_exp;
     a->open            = 1;
     s->account_count++;
+    money_judge(e, def->account_id);
+    for (uint32_t i = 0; i < s->strategy_count; i++) {
+        if (s->strategies[i].cfg.account_id == def->account_id) {
+            strategy_sees(e, i);
+        }
+    }
     return ERR_OK;
 }
 
 #define LIMITS_OFF offsetof(limit_set_t, max_qty)
-_Static_assert(sizeof(limit_set_t) - LIMITS_OFF == sizeof(risk_limits_t) &&
+_Static_assert(sizeof(limit_set_t) - LIMITS_OFF == RISK_SETUP_FIELDS * sizeof(int64_t) &&
                    offsetof(limit_set_t, concentration_bp) - LIMITS_OFF == offsetof(risk_limits_t, concentration_bp) &&
                    offsetof(limit_set_t, max_drawdown) - LIMITS_OFF == offsetof(risk_limits_t, max_drawdown) &&
                    offsetof(limit_set_t, rate_n) - LIMITS_OFF == offsetof(risk_limits_t, rate_n) &&
                    offsetof(limit_set_t, value_w_max) - LIMITS_OFF == offsetof(risk_limits_t, value_w_max) &&
                    offsetof(limit_set_t, dup_w_ns) - LIMITS_OFF == offsetof(risk_limits_t, dup_w_ns),
-               "the fields of a LIMIT_SET are those of risk_limits_t, in its order");
+               "the fields of a LIMIT_SET are the first of risk_limits_t, in its order");
 
 err_t recover_limits(engine_t *e, const limit_set_t *set)
 {
-    risk_limits_t limits;
-    memcpy(&limits, (const char *)set + LIMITS_OFF, sizeof limits);
+    risk_limits_t limits = {0};
+    const bool    scope  = set->scope_type < SCOPE_COUNT;
+    if (scope && !risk_limits_base(e->risk, (scope_t)set->scope_type, set->scope_id, set->scope_id2, &limits)) {
+        risk_limits_default((scope_t)set->scope_type, &limits); /* for the fields that it does not say */
+    }
+    memcpy(&limits, (const char *)set + LIMITS_OFF, RISK_SETUP_FIELDS * sizeof(int64_t));
     return risk_limits_set(e->risk, (scope_t)set->scope_type, set->scope_id, set->scope_id2, &limits);
 }
 
@@ -191,7 +223,7 @@ void recover_link(engine_t *e, uint32_t venue, bool up)
     for (uint32_t account = 1; account <= e->s->account_count; account++) {
         recon_t *r = recon_of(e, account, venue);
         since_hold(r);
-        r->state = up ? RECON_DUE : RECON_NONE;
+        recon_state(e, r, up ? RECON_DUE : RECON_NONE, DUE_NEVER);
         if (up) {
             recovering_begin(e, account);
         }
@@ -199,6 +231,7 @@ void recover_link(engine_t *e, uint32_t venue, bool up)
     if (!up) {
         return;
     }
+    e->s->venues_linked |= 1ull << (venue < 64 ? venue : 0);
     for (uint32_t row = order_first(e->orders); row != ORDER_NONE; row = order_next(e->orders, row)) {
         const order_t *o = order_at(e->orders, row);
         if (venue_of(e, o->instrument_id) != venue) {
@@ -208,7 +241,7 @@ void recover_link(engine_t *e, uint32_t venue, bool up)
             order_unknown(e->orders, row); /* a request about it may have been lost */
         }
         order_ask(e->orders, row);
-        e->s->orders_wait = 1;
+        recover_waits(e, row);
     }
     e->s->queries_due = 1;
 }
@@ -218,13 +251,14 @@ void recover_executed(engine_t *e, uint32_t account_id, uint32_t instrument_id, 
     if (account_id >= 1 && account_id <= e->s->accounts_max && ins_of(e, instrument_id)) {
         recon_t *r   = recon_of(e, account_id, venue_of(e, instrument_id));
         r->newest_ns = max_i64(r->newest_ns, min_i64(ts_event_ns, e->now.utc_ns)); /* no clock of a venue hides fills */
+        mark_set(held_of(e, account_id), instrument_id);
     }
 }
 
 static bool reconciled(const engine_t *e, uint32_t account)
 {
     bool done = false, open = false;
-    for (uint32_t venue = 1; venue <= e->s->venues_max; venue++) {
+    for (uint32_t venue = venue_next(e, 0); venue; venue = venue_next(e, venue)) {
         const uint8_t state = recon_of(e, account, venue)->state;
         done |= state == RECON_DONE;
         open |= state == RECON_DUE || state == RECON_ASKED || state == RECON_FAILED;
@@ -251,19 +285,15 @@ static void judge_lost(engine_t *e, uint32_t account)
     }
 }
 
-/* Count the orders of each account whose state is not known, ask about them again (again: those asked long enough ago),
- * and lift 151 from accounts that have none and whose venues have answered. */
-static void recovering_judge(engine_t *e, bool again)
+/* Count the orders of each account whose state is not known, and ask about them again when that is due. */
+static void waiting_count(engine_t *e, bool again)
 {
-    bool waits = false;
-    for (uint32_t account = 1; account <= e->s->account_count; account++) {
-        e->accounts[account].waiting = 0;
-        e->accounts[account].lost    = 0;
-    }
-    for (uint32_t row = e->s->orders_wait ? order_first(e->orders) : ORDER_NONE; row != ORDER_NONE;
-         row          = order_next(e->orders, row)) {
+    const uint32_t rows  = e->s->orders_wait ? order_rows(e->orders) : 0;
+    bool           waits = false;
+    for (uint32_t row = mark_next(e->wait, 0, rows); row < rows; row = mark_next(e->wait, row + 1, rows)) {
         const order_t *o = order_at(e->orders, row);
         if (!order_waits(o)) {
+            mark_clear(e->wait, row);
             continue;
         }
         waits = true;
@@ -276,6 +306,21 @@ static void recovering_judge(engine_t *e, bool again)
         }
     }
     e->s->orders_wait = waits;
+}
+
+/* again: ask again, those asked long enough ago. Lift 151 from accounts that have no order of which the state is not known
+ * and whose venues have answered. */
+static void recovering_judge(engine_t *e, bool again)
+{
+    bool wait = false;
+    if (!e->s->orders_wait && !e->s->accounts_wait) {
+        return;
+    }
+    for (uint32_t account = 1; account <= e->s->account_count; account++) {
+        e->accounts[account].waiting = 0;
+        e->accounts[account].lost    = 0;
+    }
+    waiting_count(e, again);
     for (uint32_t account = 1; account <= e->s->account_count; account++) {
         account_state_t *a = &e->accounts[account];
         judge_lost(e, account);
@@ -283,7 +328,9 @@ static void recovering_judge(engine_t *e, bool again)
             a->recovering = 0;
             tell_recovering(e, account);
         }
+        wait |= a->recovering || a->waiting;
     }
+    e->s->accounts_wait = wait;
 }
 
 static void difference_alarm(engine_t *e, uint32_t account, uint32_t instrument_id, int64_t ours, int64_t theirs)
@@ -303,18 +350,25 @@ static void positions_compare(engine_t *e, recon_t *r, uint32_t account, uint32_
     if (r->stranger) {
         difference_alarm(e, account, r->stranger_id, 0, r->stranger_qty);
     }
-    for (uint32_t id = 1; id <= e->s->instrument_count; id++) {
+    uint64_t      *held = held_of(e, account);
+    const uint32_t end  = e->s->instrument_count + 1;
+    for (uint32_t id = mark_next(held, 1, end); id < end; id = mark_next(held, id + 1, end)) {
         const venue_position_t *said   = venue_position_of(e, account, id);
         const int64_t           theirs = said->request_id == r->request_id ? said->qty : 0; /* not named: flat */
         risk_exposure_t         ours   = {0};
+        if (venue_of(e, id) != venue) {
+            continue;
+        }
         risk_exposure(e->risk, account, id, &ours);
-        if (venue_of(e, id) == venue && ours.pos != theirs && differences++ < DIFFERENCES_MAX) {
+        if (ours.pos != theirs && differences++ < DIFFERENCES_MAX) {
             difference_alarm(e, account, id, ours.pos, theirs);
+        } else if (ours.pos == 0 && theirs == 0) {
+            mark_clear(held, id);
         }
     }
     r->differs   = differences != 0;
     bool differs = false;
-    for (uint32_t v = 1; v <= e->s->venues_max; v++) {
+    for (uint32_t v = venue_next(e, 0); v; v = venue_next(e, v)) {
         differs |= recon_of(e, account, v)->differs;
     }
     account_state_t *a = &e->accounts[account];
@@ -341,6 +395,7 @@ err_t recover_mass_status(engine_t *e, const mass_status_t *m)
         if (ins_of(e, m->instrument_id) && venue_of(e, m->instrument_id) == m->venue_id) {
             *venue_position_of(e, m->account_id, m->instrument_id) =
                 (venue_position_t){.request_id = m->request_id, .qty = m->qty};
+            mark_set(held_of(e, m->account_id), m->instrument_id);
         } else if (m->qty) {
             r->stranger     = 1;
             r->stranger_id  = m->instrument_id;
@@ -348,13 +403,13 @@ err_t recover_mass_status(engine_t *e, const mass_status_t *m)
         }
         break;
     case MASS_STATUS_END:
-        r->state = RECON_DONE;
+        recon_state(e, r, RECON_DONE, r->mono_ns + RECONCILE_NS);
         positions_compare(e, r, m->account_id, m->venue_id);
         recovering_judge(e, false);
         break;
     case MASS_STATUS_FAILED:
-        r->state   = RECON_FAILED;
         r->mono_ns = e->now.mono_ns;
+        recon_state(e, r, RECON_FAILED, r->mono_ns + ASK_AGAIN_NS);
         break;
     default: break; /* BALANCE: informative */
     }
@@ -370,40 +425,50 @@ static bool book_needs_snapshot(view_t book)
 void recover_book(engine_t *e, uint32_t id)
 {
     ins_state_t *ins = &e->ins[id];
-    if (!ins->asked || e->now.mono_ns - ins->asked_mono_ns >= ASK_AGAIN_NS) { /* else with a TICK */
-        ins->ask          = 1;
+    if (book_needs_snapshot(market_of(e, id)) &&
+        (!ins->asked || e->now.mono_ns - ins->asked_mono_ns >= ASK_AGAIN_NS)) { /* else with a TICK */
+        ins->ask = 1;
+        mark_set(e->ask, id);
         e->s->queries_due = 1;
+    }
+}
+
+/* Answers that are old, and questions that failed: to be asked again. */
+static void recons_turn(engine_t *e)
+{
+    if (e->now.mono_ns < e->s->recons_ns) {
+        return;
+    }
+    e->s->recons_ns = DUE_NEVER;
+    for (uint32_t account = 1; account <= e->s->account_count; account++) {
+        for (uint32_t venue = venue_next(e, 0); venue; venue = venue_next(e, venue)) {
+            recon_t *r = recon_of(e, account, venue);
+            if (r->state != RECON_FAILED && r->state != RECON_DONE) {
+                continue;
+            }
+            const int64_t again = r->mono_ns + (r->state == RECON_FAILED ? ASK_AGAIN_NS : RECONCILE_NS);
+            if (e->now.mono_ns >= again) {
+                since_hold(r);
+                recon_state(e, r, RECON_DUE, DUE_NEVER);
+                e->s->queries_due = 1;
+            } else {
+                e->s->recons_ns = min_i64(e->s->recons_ns, again);
+            }
+        }
     }
 }
 
 void recover_tick(engine_t *e)
 {
-    for (uint32_t account = 1; account <= e->s->account_count; account++) {
-        for (uint32_t venue = 1; venue <= e->s->venues_max; venue++) {
-            recon_t      *r   = recon_of(e, account, venue);
-            const int64_t age = e->now.mono_ns - r->mono_ns;
-            if ((r->state == RECON_FAILED && age >= ASK_AGAIN_NS) || (r->state == RECON_DONE && age >= RECONCILE_NS)) {
-                since_hold(r);
-                r->state          = RECON_DUE;
-                e->s->queries_due = 1;
-            }
-        }
-    }
-    for (uint32_t id = 1; id <= e->s->instrument_count; id++) {
-        ins_state_t *ins = &e->ins[id];
-        if (book_needs_snapshot(market_of(e, id)) && e->now.mono_ns - ins->asked_mono_ns >= ASK_AGAIN_NS) {
-            ins->ask          = 1;
-            e->s->queries_due = 1;
-        }
-    }
+    recons_turn(e);
     recovering_judge(e, true);
     e->s->queries_due |= e->s->queries_held;
 }
 
 static void ask_mass_status(engine_t *e, uint32_t account, uint32_t venue)
 {
-    recon_t *r                  = recon_of(e, account, venue);
-    r->state                    = RECON_ASKED;
+    recon_t *r = recon_of(e, account, venue);
+    recon_state(e, r, RECON_ASKED, DUE_NEVER);
     r->stranger                 = 0;
     r->mono_ns                  = e->now.mono_ns;
     r->request_id               = ++e->s->requests;
@@ -431,6 +496,7 @@ static void ask_snapshot(engine_t *e, uint32_t id)
     ins->ask                 = 0;
     ins->asked               = 1;
     ins->asked_mono_ns       = e->now.mono_ns;
+    due_watch(e, id);
     emit(e, MSG_SNAPSHOT_REQUEST, &req);
 }
 
@@ -450,35 +516,56 @@ static bool ask_may(engine_t *e, uint32_t venue, uint32_t *left)
     return true;
 }
 
+static void ask_snapshots(engine_t *e, uint32_t *left)
+{
+    const uint32_t end = e->s->instrument_count + 1;
+    for (uint32_t id = mark_next(e->ask, 1, end); id < end; id = mark_next(e->ask, id + 1, end)) {
+        if (!book_needs_snapshot(market_of(e, id))) {
+            e->ins[id].ask = 0;
+        } else if (ask_may(e, venue_of(e, id), left)) {
+            ask_snapshot(e, id);
+        } else if (*left == 0) {
+            return;
+        } else {
+            continue;
+        }
+        mark_clear(e->ask, id);
+    }
+}
+
+static void ask_positions(engine_t *e, uint32_t *left)
+{
+    for (uint32_t account = 1; e->s->recons_due && account <= e->s->account_count; account++) {
+        for (uint32_t venue = venue_next(e, 0); venue; venue = venue_next(e, venue)) {
+            if (recon_of(e, account, venue)->state == RECON_DUE && ask_may(e, venue, left)) {
+                ask_mass_status(e, account, venue);
+            }
+        }
+    }
+}
+
+static void ask_orders(engine_t *e, uint32_t *left)
+{
+    const uint32_t rows = e->s->orders_wait ? order_rows(e->orders) : 0;
+    for (uint32_t row = mark_next(e->wait, 0, rows); row < rows; row = mark_next(e->wait, row + 1, rows)) {
+        const order_t *o     = order_at(e->orders, row);
+        const uint32_t venue = venue_of(e, o->instrument_id);
+        if (*left == 0) {
+            e->s->queries_due = 1;
+            return;
+        }
+        if ((o->flags & ORDER_ASK) && venue_state(e, venue).link_up && ask_may(e, venue, left)) {
+            ask_order(e, row);
+        }
+    }
+}
+
 void recover_ask(engine_t *e)
 {
     uint32_t left      = ENGINE_QUERIES_MAX;
     e->s->queries_due  = 0;
     e->s->queries_held = 0;
-    for (uint32_t id = 1; id <= e->s->instrument_count; id++) {
-        if (e->ins[id].ask && !book_needs_snapshot(market_of(e, id))) {
-            e->ins[id].ask = 0;
-        } else if (e->ins[id].ask && ask_may(e, venue_of(e, id), &left)) {
-            ask_snapshot(e, id);
-        }
-    }
-    for (uint32_t account = 1; account <= e->s->account_count; account++) {
-        for (uint32_t venue = 1; venue <= e->s->venues_max; venue++) {
-            if (recon_of(e, account, venue)->state == RECON_DUE && ask_may(e, venue, &left)) {
-                ask_mass_status(e, account, venue);
-            }
-        }
-    }
-    for (uint32_t row = e->s->orders_wait ? order_first(e->orders) : ORDER_NONE; row != ORDER_NONE;
-         row          = order_next(e->orders, row)) {
-        const order_t *o     = order_at(e->orders, row);
-        const uint32_t venue = venue_of(e, o->instrument_id);
-        if (left == 0) {
-            e->s->queries_due = 1;
-            break;
-        }
-        if ((o->flags & ORDER_ASK) && venue_state(e, venue).link_up && ask_may(e, venue, &left)) {
-            ask_order(e, row);
-        }
-    }
+    ask_snapshots(e, &left);
+    ask_positions(e, &left);
+    ask_orders(e, &left);
 }

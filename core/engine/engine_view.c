@@ -22,6 +22,12 @@ const void *engine_image(const engine_t *e, size_t *bytes)
     return e->s;
 }
 
+size_t engine_image_used(const engine_t *e)
+{
+    return e->s->mbo_used ? e->s->l3_off + e->s->l3_bytes * e->s->mbo_used
+                          : e->s->book_off + e->s->book_bytes * e->s->instrument_count;
+}
+
 const risk_t *engine_risk(const engine_t *e)
 {
     return e->risk;
@@ -47,14 +53,21 @@ uint32_t engine_instrument_count(const engine_t *e)
     return e->s->instrument_count;
 }
 
-uint32_t engine_instrument_find(const engine_t *e, uint16_t venue_id, const char *symbol)
+uint32_t *engine_symbol_slot(const engine_t *e, uint16_t venue_id, const char *symbol)
 {
-    for (uint32_t id = 1; id <= e->s->instrument_count; id++) {
-        if (e->ins[id].ins.def.venue_id == venue_id && strcmp(e->ins[id].ins.symbol, symbol) == 0) {
-            return id;
+    uint64_t at = hash_bytes(venue_id, symbol, strlen(symbol));
+    for (;; at++) {
+        uint32_t           *slot = &e->symbols[at & (e->s->symbol_slots - 1)];
+        const instrument_t *ins  = &e->ins[*slot].ins;
+        if (*slot == 0 || (ins->def.venue_id == venue_id && strcmp(ins->symbol, symbol) == 0)) {
+            return slot;
         }
     }
-    return 0;
+}
+
+uint32_t engine_instrument_find(const engine_t *e, uint16_t venue_id, const char *symbol)
+{
+    return *engine_symbol_slot(e, venue_id, symbol);
 }
 
 const instrument_t *engine_instrument(const engine_t *e, uint32_t id)
@@ -186,7 +199,8 @@ bool engine_account_record(const engine_t *e, uint32_t account_id, account_recor
 {
     portfolio_account_t  money;
     risk_account_state_t state;
-    if (!portfolio_account(e->portfolio, account_id, 0, &money) || !risk_account_state(e->risk, account_id, &state)) {
+    if (!portfolio_account(e->portfolio, account_id, PORTFOLIO_HOME, &money) ||
+        !risk_account_state(e->risk, account_id, &state)) {
         return false;
     }
     *out = (account_record_t){.ccy         = money.ccy,
@@ -211,6 +225,73 @@ bool engine_account_record(const engine_t *e, uint32_t account_id, account_recor
     return true;
 }
 
+uint32_t engine_balance_rows(const engine_t *e)
+{
+    return e->s->accounts_max * PORTFOLIO_CCYS_MAX + 1;
+}
+
+/* What may still be spent: of cash, what purchases may use less what open orders hold; of an account on margin, in its home
+ * currency, equity less the margin of its worst case. */
+static i128_t available(const engine_t *e, uint32_t account_id, uint32_t index, const portfolio_account_t *money)
+{
+    portfolio_account_t  home;
+    risk_account_state_t state;
+    if (index != 0 || !portfolio_on_margin(e->portfolio, account_id) ||
+        !risk_account_state(e->risk, account_id, &state)) {
+        return (i128_t)money->settled - money->hold;
+    }
+    portfolio_account(e->portfolio, account_id, PORTFOLIO_HOME, &home);
+    return (i128_t)home.equity - state.need;
+}
+
+bool engine_balance_record(const engine_t *e, uint32_t row, balance_t *out)
+{
+    const uint32_t      account_id = row / PORTFOLIO_CCYS_MAX + 1;
+    portfolio_account_t money, home;
+    if (account_id <= e->s->accounts_max) {
+        if (!portfolio_account(e->portfolio, account_id, row % PORTFOLIO_CCYS_MAX, &money)) {
+            return false;
+        }
+    } else if (row < engine_balance_rows(e) && portfolio_account(e->portfolio, 1, 0, &home)) {
+        portfolio_tenant(e->portfolio, home.ccy, &money);
+    } else {
+        return false;
+    }
+    *out = (balance_t){.ccy        = money.ccy,
+                       .initial    = money.initial,
+                       .cash       = money.cash,
+                       .hold       = money.hold,
+                       .available  = clamp(account_id <= e->s->accounts_max
+                                               ? available(e, account_id, row % PORTFOLIO_CCYS_MAX, &money)
+                                               : (i128_t)money.settled - money.hold),
+                       .realised   = money.realised,
+                       .unrealised = money.unrealised,
+                       .fees       = money.fees,
+                       .funding    = money.funding,
+                       .equity     = money.equity,
+                       .fx_rate    = money.fx_rate,
+                       .fx_utc_ns  = money.fx_utc_ns,
+                       .event_seq  = e->s->seq,
+                       .account_id = account_id <= e->s->accounts_max ? account_id : 0,
+                       .money_exp  = (int8_t)money.money_exp,
+                       .fx_exp     = (int8_t)money.fx_exp};
+    return true;
+}
+
+uint32_t engine_sub_position_rows(const engine_t *e)
+{
+    return portfolio_rows(e->portfolio);
+}
+
+bool engine_sub_position_record(const engine_t *e, uint32_t row, sub_position_t *out)
+{
+    if (!portfolio_sub_position(e->portfolio, row, out)) {
+        return false;
+    }
+    out->event_seq = e->s->seq;
+    return true;
+}
+
 /* ---- hashes ------------------------------------------------------------------------------------------------------ */
 uint64_t engine_output_hash(const engine_t *e)
 {
@@ -222,15 +303,22 @@ static uint64_t head_hash(const engine_state_t *s)
 {
     uint64_t h = hash_u64(hash_u64(0, s->seq), s->output_hash);
     h          = hash_u64(hash_i64(hash_u64(h, s->minted), s->day), s->requests);
+    h          = hash_i64(h, s->trading_day);
     h          = hash_bytes(h, &s->boot, sizeof s->boot);
     h          = hash_u64(h, (uint64_t)s->queries_due << 16 | (uint64_t)s->queries_held << 8 | s->orders_wait);
+    h          = hash_u64(h, s->judge_at);
     h          = hash_bytes(h, s->lanes, sizeof s->lanes[0] * s->lanes_max);
+    h          = hash_u64(hash_u64(hash_u64(h, s->audits), s->alerts_raised), s->alerts_lost);
+    h          = hash_bytes(h, s->alerts, sizeof s->alerts[0] * s->alert_count);
+    h          = hash_bytes(h, &s->act, sizeof s->act);
     return hash_bytes(h, s->kills, sizeof s->kills[0] * s->kill_count);
 }
 
 static uint64_t accounts_hash(uint64_t h, const engine_t *e)
 {
     const engine_state_t *s = e->s;
+    h                       = hash_bytes(h, e->due, sizeof e->due[0] * (s->instruments_max / 64 + 1ull));
+    h                       = hash_bytes(h, e->judge, sizeof e->judge[0] * (s->accounts_max / 64 + 1ull));
     h                       = hash_bytes(h, e->accounts, sizeof e->accounts[0] * (s->accounts_max + 1ull));
     h = hash_bytes(h, e->recons, sizeof e->recons[0] * (s->accounts_max + 1ull) * (s->venues_max + 1ull));
     return hash_bytes(h, e->venue_positions,
@@ -253,9 +341,11 @@ uint64_t engine_state_hash(const engine_t *e)
                             (uint64_t)ins->asked << 8 | ins->ask);
         h = hash_u64(h, (uint64_t)ins->feed << 32 | ins->l3);
         h = hash_bytes(h, &ins->day, sizeof ins->day);
+        h = hash_i64(hash_i64(h, ins->volume_mean), ins->volume_days);
         h = view_hash(h, market_of(e, id));
     }
     h = order_hash(h, e->orders);
+    h = held_state_hash(h, e);
     h = risk_hash(h, e->risk);
     h = portfolio_hash(h, e->portfolio);
     for (uint32_t i = 0; i < s->strategy_count; i++) {
@@ -264,6 +354,16 @@ uint64_t engine_state_hash(const engine_t *e)
         h = hash_bytes(h, state_of(e, i), s->strategies[i].state_bytes);
     }
     return h;
+}
+
+bool engine_venue_record(const engine_t *e, uint32_t venue_id, venue_def_t *out)
+{
+    const venue_def_t *def = act_venue(e, venue_id);
+    if (!def) {
+        return false;
+    }
+    *out = *def;
+    return true;
 }
 
 bool engine_kill(const engine_t *e, uint32_t i, control_t *out)

@@ -25,8 +25,8 @@
  * Source     FIX 4.4: ExecutionReport, OrdRejReason (103), CxlRejReason (102). */
 #pragma once
 
-#include "core/match/fee.h"
 #include "core/match/id_map.h"
+#include "core/ref/fee.h"
 #include "core/ref/instrument.h"
 #include "core/types/err.h"
 #include "core/types/msg.h"

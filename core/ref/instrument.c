@@ -235,17 +235,6 @@ static bool mul_i128(i128_t v, int64_t f, i128_t *out)
     return true;
 }
 
-/* floor(v / d), in 64 bits where possible: the 128-bit division costs several times as much. */
-static i128_t div_floor_fast(i128_t v, i128_t d)
-{
-    if (v <= INT64_MAX && v > INT64_MIN && d <= INT64_MAX) {
-        const int64_t n = (int64_t)v;
-        const int64_t q = n / (int64_t)d;
-        return n % (int64_t)d < 0 ? q - 1 : q;
-    }
-    return div_floor(v, d);
-}
-
 /* SPOT, LINEAR: floor(px_qty * mult * 10^shift), px_qty = px * qty. A negative shift divides first and adds the value
  * of the remainder, so that only the result has to fit and not the product of three 64-bit numbers. */
 static bool value_linear(const instrument_t *ins, i128_t px_qty, i128_t *out)
@@ -255,11 +244,11 @@ static bool value_linear(const instrument_t *ins, i128_t px_qty, i128_t *out)
     i128_t                  v     = 0;
     if (shift < 0) {
         const int64_t d = pow10_i64((unsigned)-shift);
-        const i128_t  q = div_floor_fast(px_qty, d);
+        const i128_t  q = div_floor(px_qty, d);
         if (!mul_i128(q, def->mult, &v)) {
             return false;
         }
-        const i128_t of_rest = div_floor_fast((px_qty - q * d) * def->mult, d); /* rest < 10^9: below 2^93 */
+        const i128_t of_rest = div_floor((px_qty - q * d) * def->mult, d); /* rest < 10^9: below 2^93 */
         if (v > magnitude_limit() - of_rest) {
             return false;
         }
@@ -291,12 +280,12 @@ static bool value_inverse(const instrument_t *ins, int64_t px, i128_t n, i128_t 
         *out = div_floor(n, mul_i64(px, pow10_i64((unsigned)-shift)));
         return true;
     }
-    i128_t q    = div_floor_fast(n, px);
+    i128_t q    = div_floor(n, px);
     i128_t rest = n - q * px;
     for (; shift > 0; shift -= POW10_MAX) {
         const int64_t scale  = pow10_i64(shift < POW10_MAX ? (unsigned)shift : POW10_MAX);
         const i128_t  digits = rest * scale; /* rest < px < 2^63 and scale < 2^60 */
-        const i128_t  more   = div_floor_fast(digits, px);
+        const i128_t  more   = div_floor(digits, px);
         if (!mul_i128(q, scale, &q) || q > magnitude_limit() - more) {
             return false;
         }
@@ -313,6 +302,39 @@ bool instrument_value_nano(const instrument_t *ins, int64_t px, int64_t qty, i12
         return value_inverse(ins, px, -mul_i64(qty, ins->def.mult), out);
     }
     return value_linear(ins, mul_i64(px, qty), out);
+}
+
+/* floor(px * qty * mult * 10^shift), money, in 64 bits: what is marked and held nearly always fits. false = it does not
+ * on its way. SPOT, LINEAR. */
+static bool money_short(const instrument_t *ins, int64_t px, int64_t qty, int64_t *out)
+{
+    const instrument_def_t *def   = &ins->def;
+    const int               shift = def->money_exp - def->px_exp - def->qty_exp - def->mult_exp;
+    int64_t                 v;
+    if (__builtin_mul_overflow(px, qty, &v) || __builtin_mul_overflow(v, def->mult, &v)) {
+        return false;
+    }
+    if (shift >= 0) {
+        return !__builtin_mul_overflow(v, pow10_i64((unsigned)shift), out);
+    }
+    const int64_t d = pow10_i64((unsigned)-shift);
+    *out            = v / d - (v % d < 0);
+    return true;
+}
+
+bool instrument_money(const instrument_t *ins, int64_t px, int64_t qty, i128_t *out)
+{
+    int64_t money;
+    i128_t  nano;
+    if (ins->def.kind != INSTRUMENT_INVERSE && money_short(ins, px, qty, &money)) {
+        *out = money;
+        return true;
+    }
+    if (!instrument_value_nano(ins, px, qty, &nano)) {
+        return false;
+    }
+    *out = div_floor(nano, pow10_i64(MONEY_NANO_EXP));
+    return true;
 }
 
 /* ceil(px * qty * mult * 10^shift) in 64 bits, as nearly every order fits; this is asked several times for each. false
@@ -350,7 +372,7 @@ bool instrument_notional(const instrument_t *ins, int64_t px, int64_t qty, int64
     if (!(inverse ? value_inverse(ins, px, n > 0 ? -n : n, &nano) : value_linear(ins, n > 0 ? -n : n, &nano))) {
         return false;
     }
-    return fit_i64(-div_floor_fast(nano, pow10_i64(MONEY_NANO_EXP)), out);
+    return fit_i64(-div_floor(nano, pow10_i64(MONEY_NANO_EXP)), out);
 }
 
 uint64_t instrument_hash(uint64_t hash, const instrument_t *ins)

@@ -54,6 +54,9 @@ int64_t instrument_round_up(const instrument_t *ins, int64_t px);
  * qty may be negative; INVERSE needs px > 0. false when the result does not fit 127 bits (out untouched). */
 bool instrument_value_nano(const instrument_t *ins, int64_t px, int64_t qty, i128_t *out);
 
+/* instrument_money: the same in whole money, rounded towards -inf; false as there. In 64 bits where they do: ~2 ns. */
+bool instrument_money(const instrument_t *ins, int64_t px, int64_t qty, i128_t *out);
+
 /* instrument_notional: |value| in money, rounded up (a limit check gets stricter). false = does not fit an int64. */
 bool instrument_notional(const instrument_t *ins, int64_t px, int64_t qty, int64_t *out);
 

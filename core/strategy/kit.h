@@ -81,3 +81,4 @@ void working_exec(working_t *w, const strategy_ctx_t *ctx, const exec_report_t *
 /* ---- the built-in strategies (found by strategy_find) ------------------------------------------------------------ */
 extern const strategy_ops_t market_maker_ops;
 extern const strategy_ops_t sma_cross_ops;
+extern const strategy_ops_t probe_ops;

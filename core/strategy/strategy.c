@@ -4,7 +4,7 @@
 
 #include "core/strategy/kit.h"
 
-static const strategy_ops_t *const built_in[] = {&market_maker_ops, &sma_cross_ops};
+static const strategy_ops_t *const built_in[] = {&market_maker_ops, &sma_cross_ops, &probe_ops};
 
 const strategy_ops_t *strategy_at(uint32_t index)
 {

@@ -21,10 +21,11 @@
 #include "core/types/msg.h"
 #include "core/types/time.h"
 
-#define STRATEGY_ABI_VERSION 1u
+#define STRATEGY_ABI_VERSION 2u
 #define STRATEGY_STATE_MAX 4096u
 #define STRATEGY_ACTIONS_MAX 16u
 #define STRATEGY_PARAMS_MAX 16u
+#define STRATEGY_LIST_SELF UINT64_MAX /* list_id of the first order of a list, whose id is not known yet */
 
 typedef struct strategy_param { /* one setting of the configuration file, already an integer */
     char    name[24];
@@ -56,6 +57,9 @@ typedef struct strategy_ctx { /* valid during one callback only */
 
     /* acting: the code of risk (0 = accepted and on its way); *cl_ord_id is set in every case */
     uint16_t (*order_new)(const struct strategy_ctx *ctx, const order_req_t *req, uint64_t *cl_ord_id);
+    /* order_terms: a NEW with terms (stops, lists, algorithms). 0 = the engine holds it, or it is on its way; what becomes of
+     * it comes by on_exec, in reports with EXEC_HELD. order_replace and order_cancel reach it by its id. */
+    uint16_t (*order_terms)(const struct strategy_ctx *ctx, const order_terms_req_t *req, uint64_t *cl_ord_id);
     uint16_t (*order_replace)(const struct strategy_ctx *ctx, uint64_t orig_cl_ord_id, int64_t px, int64_t qty);
     uint16_t (*order_cancel)(const struct strategy_ctx *ctx, uint64_t orig_cl_ord_id);
 } strategy_ctx_t;

@@ -95,7 +95,16 @@ const char *alarm_kind_str(alarm_kind_t kind)
                                                         "FEED",
                                                         "SOFT_LIMIT",
                                                         "LOSS",
-                                                        "LIMIT"};
+                                                        "LIMIT",
+                                                        "KILL",
+                                                        "VOLATILITY_PAUSE",
+                                                        "REPEATED_EXECUTION",
+                                                        "REJECT_STORM",
+                                                        "ORDER_AGE",
+                                                        "CASH",
+                                                        "FX",
+                                                        "HELD",
+                                                        "LIST"};
     return (unsigned)kind < ALARM_KIND_COUNT ? names[kind] : "UNKNOWN";
 }
 

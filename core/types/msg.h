@@ -449,7 +449,8 @@ typedef struct exec_report {
 enum {                       /* exec_report_t.flags */
        EXEC_FEE_UNKNOWN = 1, /* the venue does not say the fee: ours is taken from the fee schedule */
        EXEC_DENIED      = 2, /* REJECTED by us: it never left */
-       EXEC_BACKFILLED  = 4  /* fetched after a gap, not streamed */
+       EXEC_BACKFILLED  = 4, /* fetched after a gap, not streamed */
+       EXEC_HELD        = 8  /* the engine's own word on an order that it holds or works: no execution of its own */
 };
 
 typedef enum scope {
@@ -565,6 +566,8 @@ typedef enum alarm_kind {
     ALARM_ORDER_AGE,          /* an order waits for its venue's answer for too long                            */
     ALARM_CASH,               /* money that could not be booked: a fee, a rate, a movement                     */
     ALARM_FX,                 /* a rate is missing or too old                                                  */
+    ALARM_HELD,               /* a held order could not leave (code: why), or the order of one is gone (code 0) */
+    ALARM_LIST,               /* two orders of which one should cancel the other were both filled               */
     ALARM_KIND_COUNT
 } alarm_kind_t;
 
@@ -921,7 +924,7 @@ typedef struct balance { /* one currency of one account; money in 10^-money_exp 
     int64_t  initial;
     int64_t  cash;
     int64_t  hold;      /* of it, what open orders may still need */
-    int64_t  available; /* cash - hold */
+    int64_t  available; /* what may still be spent: core/portfolio/portfolio.h, "Holds" */
     int64_t  realised;
     int64_t  unrealised;
     int64_t  fees;

@@ -42,9 +42,14 @@ static inline i128_t mul_i64(int64_t a, int64_t b)
     return (i128_t)a * b;
 }
 
-/* div_floor, div_ceil: exact quotient rounded towards -inf, +inf; d > 0. */
+/* div_floor, div_ceil: exact quotient rounded towards -inf, +inf; d > 0. div_floor is in 64 bits where both fit: a 128-bit
+ * division is a call and costs several times as much. */
 static inline i128_t div_floor(i128_t n, i128_t d)
 {
+    if (n == (int64_t)n && d == (int64_t)d) {
+        const int64_t short_q = (int64_t)n / (int64_t)d;
+        return (int64_t)n % (int64_t)d < 0 ? short_q - 1 : short_q;
+    }
     const i128_t q = n / d;
     return n % d < 0 ? q - 1 : q;
 }
@@ -66,6 +71,10 @@ static inline bool fit_i64(i128_t v, int64_t *out)
     return true;
 }
 
+static inline uint32_t min_u32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
 static inline int64_t min_i64(int64_t a, int64_t b)
 {
     return a < b ? a : b;

@@ -19,6 +19,9 @@
 #include "tests/lib/seeded.h"
 #include "tools/verify.h"
 
+#define INSTRUMENTS 64u /* as configured */
+#define ACCOUNTS 16u
+
 enum { ROUNDS = 600, PUMP = 40, EXEC_ROOM = 1024 };
 
 typedef struct tally {
@@ -140,10 +143,10 @@ static bool truth_say(house_t *h, truth_t *truth, tally_t *t)
 
 /* ---- the oracle ------------------------------------------------------------------------------------------------------------ */
 typedef struct limits { /* of an instrument, as the journal says */
-    int64_t qty, value, account_qty[TOPOLOGY_ACCOUNTS_MAX + 1];
+    int64_t qty, value, account_qty[ACCOUNTS + 1];
 } limits_t;
 
-static void limits_read(const house_t *h, limits_t out[TOPOLOGY_INSTRUMENTS_MAX + 1])
+static void limits_read(const house_t *h, limits_t out[INSTRUMENTS + 1])
 {
     journal_reader_t *reader;
     journal_entry_t   entry;
@@ -153,10 +156,10 @@ static void limits_read(const house_t *h, limits_t out[TOPOLOGY_INSTRUMENTS_MAX 
             continue;
         }
         const limit_set_t *set = entry.record.msg.body;
-        if (set->scope_type == SCOPE_INSTRUMENT && set->scope_id <= TOPOLOGY_INSTRUMENTS_MAX) {
+        if (set->scope_type == SCOPE_INSTRUMENT && set->scope_id <= INSTRUMENTS) {
             out[set->scope_id].qty   = set->max_qty;
             out[set->scope_id].value = set->max_value;
-        } else if (set->scope_type == SCOPE_ACCOUNT_INSTRUMENT && set->scope_id2 <= TOPOLOGY_INSTRUMENTS_MAX) {
+        } else if (set->scope_type == SCOPE_ACCOUNT_INSTRUMENT && set->scope_id2 <= INSTRUMENTS) {
             out[set->scope_id2].account_qty[set->scope_id] = set->max_qty;
         }
     }
@@ -165,7 +168,7 @@ static void limits_read(const house_t *h, limits_t out[TOPOLOGY_INSTRUMENTS_MAX 
 
 static void orders_within(const house_t *h, tally_t *t)
 {
-    static limits_t limits[TOPOLOGY_INSTRUMENTS_MAX + 1];
+    static limits_t limits[INSTRUMENTS + 1];
     memset(limits, 0, sizeof(limits));
     limits_read(h, limits);
     for (uint32_t i = 0; i < HOUSE_ORDERS; i++) {

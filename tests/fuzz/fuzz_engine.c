@@ -125,7 +125,7 @@ static void limit_set(world_t *w, scope_t scope_type, uint32_t id1, uint32_t id2
 {
     const feed_t f   = {.now = NS_PER_S};
     limit_set_t  set = {.scope_type = (uint8_t)scope_type, .scope_id = id1, .scope_id2 = id2};
-    memcpy((char *)&set + offsetof(limit_set_t, max_qty), limits, sizeof *limits);
+    memcpy((char *)&set + offsetof(limit_set_t, max_qty), limits, RISK_SETUP_FIELDS * sizeof(int64_t));
     const err_t err = apply(w, &f, &(msg_t){.type = MSG_LIMIT_SET, .body = &set});
     assert(err == ERR_OK);
 }
@@ -460,11 +460,11 @@ static void limits_any(feed_t *f, limit_set_t *l)
     if (l->scope_type < SCOPE_COUNT) {
         risk_limits_default((scope_t)l->scope_type, &limits);
     }
-    memcpy((char *)l + offsetof(limit_set_t, max_qty), &limits, sizeof limits);
+    memcpy((char *)l + offsetof(limit_set_t, max_qty), &limits, RISK_SETUP_FIELDS * sizeof(int64_t));
     for (uint8_t n = byte(f) % 8; n > 0; n--) { /* any field becomes anything */
         const int64_t value = byte(f) < 192 ? number(f, 100) : MUCH;
-        memcpy((char *)l + offsetof(limit_set_t, max_qty) + byte(f) % (sizeof limits / sizeof value) * sizeof value,
-               &value, sizeof value);
+        memcpy((char *)l + offsetof(limit_set_t, max_qty) + byte(f) % RISK_SETUP_FIELDS * sizeof value, &value,
+               sizeof value);
     }
 }
 

@@ -59,6 +59,23 @@ int main(int argc, char **argv)
                    {"RiskCheckResponseMsg", check<hwal::RiskCheckResponseMsg>},
                    {"MboUpdateMsg", check<hwal::MboUpdateMsg>},
                    {"StatisticsMsg", check<hwal::StatisticsMsg>},
+                   {"OrderTermsRequestMsg", check<hwal::OrderTermsRequestMsg>},
+                   {"HeldOrderMsg", check<hwal::HeldOrderMsg>},
+                   {"MassCancelMsg", check<hwal::MassCancelMsg>},
+                   {"VenueDefMsg", check<hwal::VenueDefMsg>},
+                   {"VenueBudgetMsg", check<hwal::VenueBudgetMsg>},
+                   {"FxRateMsg", check<hwal::FxRateMsg>},
+                   {"CashMoveMsg", check<hwal::CashMoveMsg>},
+                   {"MiscFeeMsg", check<hwal::MiscFeeMsg>},
+                   {"FeeScheduleMsg", check<hwal::FeeScheduleMsg>},
+                   {"BalanceMsg", check<hwal::BalanceMsg>},
+                   {"SubPositionMsg", check<hwal::SubPositionMsg>},
+                   {"LimitChangeMsg", check<hwal::LimitChangeMsg>},
+                   {"AuditMsg", check<hwal::AuditMsg>},
+                   {"AlertMsg", check<hwal::AlertMsg>},
+                   {"OperateMsg", check<hwal::OperateMsg>},
+                   {"SizeRequestMsg", check<hwal::SizeRequestMsg>},
+                   {"SizeResponseMsg", check<hwal::SizeResponseMsg>},
                    {"Record", check_record}};
     int checked = 0;
     for (int i = 1; i < argc; i++) {

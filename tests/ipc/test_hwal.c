@@ -155,8 +155,11 @@ static int setup(void **state)
     unsetenv("HWAL_INSTANCE");
     gen_next = 0;
     memset(seg, 0, sizeof seg);
-    config                   = (config_t){.instance = INSTANCE};
-    config.engine.orders_max = 16;
+    config                        = (config_t){.instance = INSTANCE};
+    config.engine.orders_max      = 16;
+    config.engine.held_max        = 16;
+    config.engine.instruments_max = 64;
+    config.engine.accounts_max    = 16;
     config.rings.md = config.rings.exec = config.rings.ord = config.rings.jrn = config.rings.ev = 64;
     assert_int_equal(segment_dir_open(getuid(), INSTANCE, true, &dir_fd), ERR_OK);
     make(ROLE_SUPERVISOR);

@@ -79,8 +79,17 @@ void world_tick(world_t *w, int64_t after_ns)
 void world_limits(world_t *w, scope_t scope, uint32_t id1, uint32_t id2, const risk_limits_t *limits)
 {
     limit_set_t set = {.scope_type = (uint8_t)scope, .scope_id = id1, .scope_id2 = id2};
-    memcpy(&set.max_qty, limits, sizeof *limits);
+    memcpy(&set.max_qty, limits, RISK_SETUP_FIELDS * sizeof(int64_t));
     MUST(world_apply_body(w, MSG_LIMIT_SET, &set) == ERR_OK);
+}
+
+void world_limit(world_t *w, scope_t scope, uint32_t id1, uint32_t field, int64_t value)
+{
+    limit_change_t c = {
+        .change_id = 1, .value = value, .scope_type = (uint8_t)scope, .scope_id = id1, .field = (uint16_t)field};
+    for (c.step = LIMIT_STEP_BEGIN; c.step <= LIMIT_STEP_COMMIT; c.step++) {
+        MUST(world_apply(w, &(msg_t){.type = MSG_LIMIT_CHANGE, .body = &c, .text = "test"}) == ERR_OK);
+    }
 }
 
 void world_bare(world_t *w, uint32_t epoch, uint32_t accounts)
@@ -92,6 +101,7 @@ void world_bare(world_t *w, uint32_t epoch, uint32_t accounts)
                         .orders_max      = 1024,
                         .fills_max       = 1024,
                         .lanes_max       = WORLD_LANES,
+                        .answer_ns       = 1000 * NS_PER_S, /* beyond what tests wait */
                         .stale_ns        = NS_PER_S,
                         .mbo_books       = WORLD_MBO_BOOKS,
                         .book            = {.window_ticks = 64, .far_slots = 64},
@@ -144,8 +154,12 @@ void world_set_up(world_t *w)
         world_limits(w, SCOPE_STRATEGY_INSTRUMENT, id, 1, &l);
     }
     for (uint32_t id = 1; id <= w->accounts; id++) {
-        const account_def_t def = {
-            .account_id = id, .tenant_id = 1, .ccy = ccy_pack("USD"), .initial = 100000000, .money_exp = 2};
+        const account_def_t def = {.account_id = id,
+                                   .tenant_id  = 1,
+                                   .ccy        = ccy_pack("USD"),
+                                   .initial    = 10000000000,
+                                   .money_exp  = 2,
+                                   .flags      = ACCOUNT_MARGIN};
         MUST(world_apply_body(w, MSG_ACCOUNT_DEF, &def) == ERR_OK);
         risk_limits_default(SCOPE_ACCOUNT, &l);
         l.max_value = l.max_gross = l.max_net = l.max_open_value = l.max_day_loss = l.max_realised_loss =
@@ -203,8 +217,10 @@ lane_t world_lane(const world_t *w, uint32_t lane_id, lane_state_t state, lane_p
         lane.reason = LANE_REASON_RELEASED;
         return lane;
     }
+    const uint32_t last =
+        engine_account_count(w->engine) < 62 ? engine_account_count(w->engine) : 62; /* bits 1 .. last */
     return (lane_t){.lease       = lease + 1,
-                    .accounts    = ((1ull << (engine_account_count(w->engine) + 1)) - 1) & ~1ull,
+                    .accounts    = ((1ull << (last + 1)) - 1) & ~1ull,
                     .lane_id     = lane_id,
                     .tenant_id   = 1,
                     .strategy_id = lane_id,

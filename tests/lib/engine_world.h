@@ -43,6 +43,8 @@ err_t world_mbo(world_t *w, uint32_t id, uint32_t flags, uint64_t rpt_seq, const
 void  world_control(world_t *w, control_kind_t kind, scope_t scope, uint32_t id, int64_t value);
 void  world_tick(world_t *w, int64_t after_ns);
 void  world_limits(world_t *w, scope_t scope, uint32_t id1, uint32_t id2, const risk_limits_t *limits);
+void  world_limit(world_t *w, scope_t scope, uint32_t id1, uint32_t field,
+                  int64_t value); /* one field, by LIMIT_CHANGE */
 
 /* world_lane: a MSG_LANE as it must be: OPEN with the next lease, every account and both rights; CLOSED as it was opened,
  * RELEASED. world_order: a request of lane 1 (req.strategy_id: of that lane) in account 1 on X unless req says otherwise;

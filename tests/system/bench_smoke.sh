@@ -30,6 +30,20 @@ P
 }
 check "rows" lines
 check "nothing of ours stays behind" [ -z "$(ls -A "$T/tmp")" ]
+engine_lines() {
+    python3 - "$T/out" <<'P'
+import json, sys
+names = {json.loads(l)["name"] for l in open(sys.argv[1])}
+want = ["event: book update to order, journaled", "closed loop: tick to order", "closed loop: tick, order, ack and fill back",
+        "scale: 10 instruments, any", "scale: 10000 instruments, 10 of them hot", "orders: one more open order, up to a million"]
+absent = [w for w in want if w not in names]
+if absent:
+    print("no row of", absent)
+sys.exit(1 if absent else 0)
+P
+}
+check "the whole engine" exits 0 "$HWAL" bench engine --json --samples 500
+check "rows of the whole engine" engine_lines
 check "text form" exits 0 "$HWAL" bench --only small --samples 2000 ipc
 check "bars in text form" says 'order, template write .* at most +15\.000 ns +(met|MISSED)'
 check "peers, or how to get them" exits 0 "$HWAL" bench --only throughput --samples 2000 ipc

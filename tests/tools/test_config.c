@@ -279,8 +279,8 @@ static void test_strategies(void **state)
     static const struct {
         const char *spec, *want;
     } rows[] = {
-        {"nobody:a=1", "strategy \"nobody\": there are market_maker, sma_cross"},
-        {"", "strategy \"\": there are market_maker, sma_cross"},
+        {"nobody:a=1", "strategy \"nobody\": there are market_maker, sma_cross, probe"},
+        {"", "strategy \"\": there are market_maker, sma_cross, probe"},
         {"sma_cross:", "strategy sma_cross: \"\" is not key=value"},
         {"sma_cross:fast", "strategy sma_cross: \"fast\" is not key=value"},
         {"sma_cross:=5", "strategy sma_cross: \"=5\" is not key=value"},
@@ -333,8 +333,13 @@ static void test_lanes(void **state)
                     "    - { name: b, rights: [order, check], user: \"\", accounts: [] }\n"
                     "    - { name: c, rights: [check], user: 4294967294, accounts: [KRW, USDT] }\n");
     assert_int_equal(c->lanes.slots, 1024);
-    assert_int_equal(c->lanes.clients_count, 3);
+    assert_int_equal(c->lanes.clients_count, 4);
     const config_client_t *client = c->lanes.clients;
+    assert_string_equal(client[3].name, CONFIG_OPERATOR); /* nobody wrote one: it comes last, and may not raise */
+    assert_string_equal(client[3].user, "");
+    assert_int_equal(client[3].rights, LANE_RIGHT_CHECK | LANE_RIGHT_ORDER | LANE_RIGHT_LIMITS | LANE_RIGHT_OPERATE);
+    assert_int_equal(client[3].accounts, 1 << 1 | 1 << 2);
+    assert_int_equal(client[3].on_close, LANE_KEEP);
     assert_string_equal(client[0].name, "a-B_9");
     assert_string_equal(client[0].user, "nobody");
     assert_int_equal(client[0].rights, LANE_RIGHT_ORDER);
@@ -358,6 +363,38 @@ static void test_lanes(void **state)
     config_free(c);
 }
 
+static void test_money_and_limits(void **state)
+{
+    (void)state;
+    config_t *c = taken(
+        "accounts:\n  - { name: one, currency: USDT, initial: \"5\", hedging: yes, cost: fifo, fee_schedule: 7 }\n"
+        "  - { currency: USDT, initial: \"6\" }\n"
+        "fee_schedules:\n  - { schedule: 7, maker_bps: \"-1\", taker_bps: \"5\", tax_sell_bps: \"18\" }\n"
+        "  - { schedule: 7, from: \"1000\", maker_bps: \"-2\", taker_bps: \"4\" }\n"
+        "fx:\n  - { currency: EUR, to: USDT, rate: \"1.08\" }\n  - { currency: KRW, to: USDT, instrument: X }\n"
+        "limits:\n  - \"account:1 max_turnover=500000\"\n"
+        "lanes:\n  clients:\n    - { name: operator, rights: [check], accounts: [one] }\n");
+    assert_int_equal(c->accounts_count, 2);
+    assert_string_equal(config_account_name(&c->accounts[0]), "one");
+    assert_string_equal(config_account_name(&c->accounts[1]), "USDT");
+    assert_int_equal(c->accounts[0].hedging, 1);
+    assert_int_equal(c->accounts[0].cost, COST_FIFO);
+    assert_int_equal(c->accounts[1].margin, 1);
+    assert_int_equal(c->schedules_count, 2);
+    assert_string_equal(c->fx[0].rate, "1.08");
+    assert_string_equal(c->fx[1].instrument, "X");
+    assert_int_equal(c->lanes.clients_count, 1); /* the one that is written is the operator */
+    assert_int_equal(c->lanes.clients[0].rights, LANE_RIGHT_CHECK);
+    assert_int_equal(c->lanes.clients[0].accounts, 1 << 1);
+    config_free(c);
+    refused("limits:\n  - \"account:1 no_such=1\"\n", "f.yaml line 2: no_such: no such limit");
+    refused("accounts:\n  - { currency: USDT, initial: \"5\", fee_schedule: 7 }\n",
+            "f.yaml line 2: accounts.fee_schedule 7 is none of fee_schedules");
+    refused("fee_schedules:\n  - { schedule: 7, from: \"5\", maker_bps: \"1\", taker_bps: \"1\" }\n",
+            "f.yaml line 2: fee_schedules.from of schedule 7 is 5, must be 0");
+    refused("fx:\n  - { currency: EUR, to: USDT }\n", "f.yaml line 2: fx.rate of EUR to USDT is missing");
+}
+
 static void test_lanes_are_refused_with_line_and_key(void **state)
 {
     (void)state;
@@ -376,11 +413,11 @@ static void test_lanes_are_refused_with_line_and_key(void **state)
     refused(MONEY CLIENT "    - { name: other, rights: [check] }\n    - { name: desk, rights: [check] }\n",
             "f.yaml line 10: lanes.name desk is there twice");
     refused(MONEY CLIENT "    - name: x\n      rights:\n        - check\n        - trade\n",
-            "f.yaml line 11: lanes.rights has \"trade\", allowed are: check order");
+            "f.yaml line 11: lanes.rights has \"trade\", allowed are: check order limits raise approve operate");
     refused(MONEY CLIENT "    - name: x\n      rights: []\n",
-            "f.yaml line 9: lanes.rights of x is empty, allowed are: check order");
+            "f.yaml line 9: lanes.rights of x is empty, allowed are: check order limits raise approve operate");
     refused(MONEY CLIENT "      accounts: [USDT, EUR]\n",
-            "f.yaml line 9: lanes.accounts has \"EUR\", which is no currency of accounts");
+            "f.yaml line 9: lanes.accounts has \"EUR\", which is no name and no currency of accounts");
     refused(CLIENT, "f.yaml line 4: lanes.accounts of desk: there are no accounts to use");
     refused(MONEY CLIENT "      orders_per_s: 0\n", "f.yaml line 9: lanes.orders_per_s is 0, allowed are 1 to 1024");
     refused(MONEY CLIENT "      messages_per_s: 1025\n",
@@ -705,8 +742,9 @@ static void test_shipped_files_and_what_show_prints(void **state)
     assert_int_equal(c->accounts_count, 4);
     assert_int_equal(c->strategies_count, 2);
     assert_int_equal(c->journal.start, START_NEW);
-    assert_int_equal(c->lanes.clients_count, 1);
+    assert_int_equal(c->lanes.clients_count, 2);
     assert_string_equal(c->lanes.clients[0].name, "desk");
+    assert_string_equal(c->lanes.clients[1].name, CONFIG_OPERATOR);
     printed_is_read_back(c);
     config_free(c);
     c = taken(MONEY CLIENT "      accounts: [KRW]\n      user: nobody\n      on_close: keep\n"
@@ -851,6 +889,7 @@ int main(void)
         cmocka_unit_test(test_fees_and_instance),
         cmocka_unit_test(test_strategies),
         cmocka_unit_test(test_lanes),
+        cmocka_unit_test(test_money_and_limits),
         cmocka_unit_test(test_lanes_are_refused_with_line_and_key),
         cmocka_unit_test(test_lanes_leave_room_for_ids),
         cmocka_unit_test(test_lanes_are_in_the_hash),

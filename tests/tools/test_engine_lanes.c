@@ -803,7 +803,7 @@ static void test_a_client_that_sends_all_the_time_takes_nobodys_turn(void **stat
     const uint64_t began = (uint64_t)role_mono_ns();
     uint32_t       sends = 0;
     for (uint32_t turn = 0; turn < 200; turn++) {
-        if (turn < 10) { /* in these turns its orders leave, and market data is read all the same */
+        if (turn < 10) { /* orders of its leave, and market data is read all the same */
             l->mono_offset_ns += 100 * NS_PER_MS;
         }
         order_req_t req = client_new(h, &desk, SIDE_BUY, 12);
@@ -834,7 +834,8 @@ static void test_a_client_that_sends_all_the_time_takes_nobodys_turn(void **stat
     assert_true(desk.verdicts > rate - 1);
     assert_true(desk.verdicts <= rate + ENGINE_LANE_BUDGET + ns * rate / NS_PER_S);
     assert_true(l->lanes.held);
-    assert_true(sends >= 5);
+    assert_true(sends >= 1); /* until a storm of denials ends that (279) */
+    assert_true(risk_strategy_killed(engine_risk(l->engine), desk.id.strategy_id));
     for (uint32_t i = 0; i < 3; i++) { /* denied questions cost more */
         assert_int_equal(client_ask(h, &keeper, qty_of(h) * 1000000), ERR_OK);
     }

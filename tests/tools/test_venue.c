@@ -462,6 +462,48 @@ static void test_venue_takes_an_order_once(void **state)
     free(venue);
 }
 
+/* More orders than the line home takes at once: portions, and all of the account's, none of another's. */
+static void test_venue_mass_cancel_takes_all_of_its_scope(void **state)
+{
+    (void)state;
+    enum { COUNT = 3000 };
+    const venue_cfg_t cfg   = cfg_make(2);
+    venue_t          *venue = venue_make(&cfg, 9, T0);
+    market_t          md    = {0};
+    msg_t             msg;
+    uint32_t          canceled = 0;
+    first_snapshots(venue, &md);
+    for (uint32_t i = 1; i <= COUNT; i++) {
+        const order_req_t req = {.cl_ord_id     = i,
+                                 .account_id    = 1 + i % 2,
+                                 .instrument_id = 1,
+                                 .qty           = 1000,
+                                 .px            = 6153000,
+                                 .action        = ORDER_ACTION_NEW,
+                                 .side          = SIDE_BUY,
+                                 .ord_type      = ORD_TYPE_LIMIT,
+                                 .tif           = TIF_GTC};
+        send_order(venue, &req, T0);
+    }
+    const mass_cancel_t all = {.request_id = 5, .account_id = 2, .instrument_id = 1, .venue_id = VENUE_ID};
+    const mass_cancel_t bad = {.request_id = 5, .account_id = 0};
+    assert_int_equal(venue_request(venue, &(msg_t){.type = MSG_MASS_CANCEL, .body = &bad}, T0), ERR_ARG);
+    assert_int_equal(venue_request(venue, &(msg_t){.type = MSG_MASS_CANCEL, .body = &all}, T0), ERR_OK);
+    for (int64_t ms = 1; ms <= 50; ms++) {
+        venue_run(venue, T0 + ms * NS_PER_MS, 1u << 20, on_md, &md);
+        while (venue_next(venue, T0 + ms * NS_PER_MS, &msg)) {
+            const exec_report_t *r = msg.body;
+            canceled += r->exec_type == EXEC_TYPE_CANCELED;
+            assert_true(r->exec_type != EXEC_TYPE_CANCELED || r->account_id == 2);
+            assert_int_not_equal(r->exec_type, EXEC_TYPE_REJECTED);
+            venue_take(venue);
+        }
+    }
+    assert_int_equal(canceled, COUNT / 2);
+    assert_int_equal(venue_open_orders(venue), COUNT / 2);
+    free(venue);
+}
+
 static void test_venue_refuses_what_is_no_request(void **state)
 {
     (void)state;
@@ -752,6 +794,7 @@ int main(void)
         cmocka_unit_test(test_venue_is_what_its_reports_add_up_to),
         cmocka_unit_test(test_venue_balance_is_minus_the_value_of_fills_and_fees),
         cmocka_unit_test(test_venue_takes_an_order_once),
+        cmocka_unit_test(test_venue_mass_cancel_takes_all_of_its_scope),
         cmocka_unit_test(test_venue_refuses_what_is_no_request),
         cmocka_unit_test(test_venue_rate_is_messages_a_second),
         cmocka_unit_test(test_venue_rate_zero_is_still),

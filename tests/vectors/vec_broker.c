@@ -413,5 +413,9 @@ int main(void)
     }
     fclose(file);
     printf("broker-events: passed %d / %d\n", passed, total);
+    printf("B5 %d sequences (doubled, late, early and over-fills, busts, corrections, unknown orders): %d booked once, "
+           "with "
+           "the alarms listed\n",
+           total, passed);
     return passed == total && total > 0 ? 0 : 1;
 }

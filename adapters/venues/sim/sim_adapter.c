@@ -157,7 +157,7 @@ static uint32_t gate(const sim_t *sim, const order_req_t *req, int64_t mono_ns)
 
 static uint32_t venue_instrument_of(const sim_t *sim, uint32_t engine_id)
 {
-    return engine_id <= TOPOLOGY_INSTRUMENTS_MAX ? sim->by_engine[engine_id] : 0;
+    return engine_id <= SIM_INSTRUMENTS_MAX ? sim->by_engine[engine_id] : 0;
 }
 
 /* A request goes: into the table, into the buffer, and into the list of those of which no byte has left. */
@@ -239,6 +239,49 @@ static void request_take(sim_t *sim, const order_req_t *req, uint32_t topic, int
     request_go(sim, req, mono_ns);
 }
 
+/* ---- mass cancel -------------------------------------------------------------------------------------------------- */
+
+static bool mass_takes(const mass_cancel_t *mass, uint32_t account_id, uint32_t instrument_id, uint8_t side)
+{
+    return account_id == mass->account_id && (mass->instrument_id == 0 || instrument_id == mass->instrument_id) &&
+           (mass->side == SIDE_NONE || side == mass->side);
+}
+
+/* What still waits here for the disk never leaves. */
+static void mass_held(sim_t *sim, const mass_cancel_t *mass)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < sim->held_count; i++) {
+        const order_req_t *req = &sim->held[i].req;
+        if (req->action != ORDER_ACTION_CANCEL && mass_takes(mass, req->account_id, req->instrument_id, req->side)) {
+            refuse(sim, req, RISK_CANCEL_ONLY);
+        } else {
+            sim->held[kept++] = sim->held[i];
+        }
+    }
+    sim->held_count = kept;
+}
+
+/* One message; each order in its scope waits for its own answer. Without a session none comes: TIMEOUTs are told, and the
+ * engine asks what became of them. */
+static void mass_take(sim_t *sim, const mass_cancel_t *mass)
+{
+    mass_cancel_t there = *mass;
+    there.instrument_id = venue_instrument_of(sim, mass->instrument_id);
+    mass_held(sim, mass);
+    const bool sent = link_up(sim) && (there.instrument_id != 0 || mass->instrument_id == 0) &&
+                      link_put(sim, 0, &(msg_t){.type = MSG_MASS_CANCEL, .body = &there});
+    for (uint32_t i = 0; i < SIM_ORDERS_MAX; i++) {
+        sim_order_t *order = &sim->orders->rows[i];
+        if (order->cl_ord_id != 0 && mass_takes(mass, order->account_id, order->instrument_id, order->side)) {
+            order->waiting += sent;
+            order->lost |= !sent;
+        }
+    }
+    sim->lost_row = sent ? sim->lost_row : 0;
+    counter_add(sim->ctx->counters, COUNTER_CANCELS, 1);
+}
+
 /* ---- ord ---------------------------------------------------------------------------------------------------------- */
 
 static void question_order(sim_t *sim, const order_status_req_t *ask)
@@ -283,6 +326,7 @@ static bool ord_next(sim_t *sim, int64_t mono_ns)
         order_req_t        order;
         order_status_req_t status;
         mass_status_req_t  mass;
+        mass_cancel_t      cancel;
         snapshot_req_t     snapshot;
     } body;
     if (!answers_free(sim) || !link_room(sim) || sim->held_count == SIM_HELD_MAX) {
@@ -310,6 +354,7 @@ static bool ord_next(sim_t *sim, int64_t mono_ns)
     case MSG_ORDER_REQUEST: request_take(sim, &body.order, meta.topic, mono_ns); break;
     case MSG_ORDER_STATUS_REQUEST: question_order(sim, &body.status); break;
     case MSG_MASS_STATUS_REQUEST: question_mass(sim, &body.mass); break;
+    case MSG_MASS_CANCEL: mass_take(sim, &body.cancel); break;
     case MSG_SNAPSHOT_REQUEST: question_snapshot(sim, &body.snapshot); break;
     default: break;
     }
@@ -476,10 +521,10 @@ static void define(sim_t *sim, sim_ins_t *at, int64_t mono_ns)
 static void map_generated(sim_t *sim, int64_t mono_ns)
 {
     const bool sure = atomic_load_explicit(&sim->engine->state, memory_order_acquire) == ROLE_RUN;
-    for (uint32_t id = 1; id <= TOPOLOGY_INSTRUMENTS_MAX; id++) {
+    for (uint32_t id = 1; id <= SIM_INSTRUMENTS_MAX; id++) {
         sim_ins_t     *at  = &sim->ins[id];
         const uint32_t now = at->listed ? to_engine_find(&sim->records, at->ins.def.venue_id, at->ins.symbol) : 0;
-        if (now != 0 && now <= TOPOLOGY_INSTRUMENTS_MAX && now != at->engine_id) {
+        if (now != 0 && now <= SIM_INSTRUMENTS_MAX && now != at->engine_id) {
             sim->by_engine[at->engine_id] = 0;
             sim->by_engine[now]           = id;
             at->engine_id                 = now;
@@ -495,7 +540,7 @@ static void map_recorded(sim_t *sim)
 {
     to_engine_buf_t buf;
     msg_t           msg;
-    for (uint32_t id = 1; id <= TOPOLOGY_INSTRUMENTS_MAX; id++) {
+    for (uint32_t id = 1; id <= SIM_INSTRUMENTS_MAX; id++) {
         sim_ins_t *at = &sim->ins[id];
         if (at->listed || !link_room(sim) || !to_engine_instrument(&sim->records, id, &buf, &msg) ||
             instrument_init(&at->ins, msg.body, msg.text, msg.tail, msg.tail_count) != ERR_OK ||
@@ -510,7 +555,7 @@ static void map_recorded(sim_t *sim)
 
 static bool mapped(const sim_t *sim)
 {
-    for (uint32_t id = 1; id <= TOPOLOGY_INSTRUMENTS_MAX; id++) {
+    for (uint32_t id = 1; id <= SIM_INSTRUMENTS_MAX; id++) {
         if (sim->ins[id].listed && sim->ins[id].engine_id == 0) {
             return false;
         }
@@ -538,9 +583,8 @@ static err_t on_definition(sim_t *sim, uint32_t id, const msg_t *msg)
     instrument_def_t def = *(const instrument_def_t *)msg->body;
     instrument_t     ins;
     def.instrument_id = id;
-    if (id == 0 || id > TOPOLOGY_INSTRUMENTS_MAX) {
-        return err_set(ERR_LIMIT, "venue's instrument %s has id %u, limit 1..%u", msg->text, id,
-                       TOPOLOGY_INSTRUMENTS_MAX);
+    if (id == 0 || id > SIM_INSTRUMENTS_MAX) {
+        return err_set(ERR_LIMIT, "venue's instrument %s has id %u, limit 1..%u", msg->text, id, SIM_INSTRUMENTS_MAX);
     }
     const err_t err = instrument_init(&ins, &def, msg->text, msg->tail, msg->tail_count);
     if (err != ERR_OK) {
@@ -575,7 +619,7 @@ static err_t on_control(sim_t *sim, const control_t *control)
 /* The venue's id of an instrument becomes the engine's; 0 stays 0. false: one that was never defined. */
 static bool id_ours(const sim_t *sim, uint32_t *id)
 {
-    if (*id > TOPOLOGY_INSTRUMENTS_MAX || (*id != 0 && !sim->ins[*id].listed)) {
+    if (*id > SIM_INSTRUMENTS_MAX || (*id != 0 && !sim->ins[*id].listed)) {
         return false;
     }
     *id = *id == 0 ? 0 : sim->ins[*id].engine_id;
@@ -618,9 +662,9 @@ static err_t on_market(sim_t *sim, const msg_t *msg, int64_t utc_ns)
 static err_t on_report(sim_t *sim, const exec_report_t *told, int64_t utc_ns)
 {
     exec_report_t report = *told;
-    if (!id_ours(sim, &report.instrument_id) || told->account_id == 0 || told->account_id > TOPOLOGY_ACCOUNTS_MAX) {
+    if (!id_ours(sim, &report.instrument_id) || told->account_id == 0 || told->account_id > SIM_ACCOUNTS_MAX) {
         return err_set(ERR_PARSE, "venue: report on instrument %u, account %u: not defined, or no account of 1..%u",
-                       told->instrument_id, told->account_id, TOPOLOGY_ACCOUNTS_MAX);
+                       told->instrument_id, told->account_id, SIM_ACCOUNTS_MAX);
     }
     report.ts_recv_ns = utc_ns;
     sim_orders_report(sim->orders, &report);
@@ -727,7 +771,7 @@ static void pending_refuse(sim_t *sim)
 
 static void books_break(sim_t *sim)
 {
-    for (uint32_t id = 1; !sim->recorded && id <= TOPOLOGY_INSTRUMENTS_MAX; id++) {
+    for (uint32_t id = 1; !sim->recorded && id <= SIM_INSTRUMENTS_MAX; id++) {
         if (sim->ins[id].engine_id != 0) {
             const feed_state_t state = {.instrument_id = sim->ins[id].engine_id,
                                         .health        = FEED_BROKEN,
@@ -752,7 +796,7 @@ void sim_disconnected(sim_t *sim, const char *why, int64_t mono_ns)
         order->waiting     = 0;
         order->cancel_sent = 0;
     }
-    for (uint32_t i = 0; i <= TOPOLOGY_INSTRUMENTS_MAX; i++) {
+    for (uint32_t i = 0; i <= SIM_INSTRUMENTS_MAX; i++) {
         sim->ins[i].listed = 0;
     }
     for (uint32_t i = 0; i < SIM_VENUES_MAX; i++) {
@@ -823,6 +867,16 @@ static void lost_tell(sim_t *sim)
     }
 }
 
+/* What the simulated venue knows. No day ends there, so DAY is the engine's; reduce-only and self-trades are, too. */
+static void exec_define(sim_t *sim, uint32_t venue_id)
+{
+    const venue_def_t def = {.ord_types = 1u << ORD_TYPE_LIMIT | 1u << ORD_TYPE_MARKET,
+                             .tifs      = 1u << TIF_GTC | 1u << TIF_IOC | 1u << TIF_FOK,
+                             .features  = VENUE_REPLACE | VENUE_MASS_CANCEL | VENUE_POST_ONLY,
+                             .venue_id  = (uint16_t)venue_id};
+    exec_tell(sim, 0, &(msg_t){.type = MSG_VENUE_DEF, .body = &def});
+}
+
 /* What the engine is to know of the links: 0 as soon as there is no session, 1 when everything is in place. */
 static void links_tell(sim_t *sim)
 {
@@ -834,8 +888,9 @@ static void links_tell(sim_t *sim)
             venue->linked = venue->lost = false;
             exec_control(sim, CONTROL_VENUE_LINK, i, 0);
         }
-        if (ready && venue->told && !venue->linked && lossless_room(&sim->exec, 2) >= 2) {
+        if (ready && venue->told && !venue->linked && lossless_room(&sim->exec, 3) >= 3) {
             venue->linked = true;
+            exec_define(sim, i);
             exec_control(sim, CONTROL_SESSION, i, venue->session);
             exec_control(sim, CONTROL_VENUE_LINK, i, 1);
         }
@@ -877,10 +932,10 @@ static void silence_begin(sim_t *sim)
 /* Orders that a life before ours sent are told by the venue, and then cancelled like ours. */
 static void silence_ask(sim_t *sim)
 {
-    if (!sim->ask || frame_link_room(&sim->link) < (TOPOLOGY_ACCOUNTS_MAX + 1) * FRAME_MAX) {
+    if (!sim->ask || frame_link_room(&sim->link) < (SIM_ACCOUNTS_MAX + 1) * FRAME_MAX) {
         return;
     }
-    for (uint32_t account = 1; account <= TOPOLOGY_ACCOUNTS_MAX; account++) {
+    for (uint32_t account = 1; account <= SIM_ACCOUNTS_MAX; account++) {
         const mass_status_req_t ask = {
             .request_id = OWN_QUESTION | account, .since_utc_ns = INT64_MAX, .account_id = account};
         link_put(sim, 0, &(msg_t){.type = MSG_MASS_STATUS_REQUEST, .body = &ask});
@@ -1118,7 +1173,7 @@ err_t sim_open(sim_t *sim, role_ctx_t *ctx, const char *connect_dir)
     if (!sim->in || !sim->out || !sim->orders || !sim->answers || !sim->pending || !sim->held) {
         return err_set(ERR_LIMIT, "sim: out of memory");
     }
-    for (uint32_t i = 0; i <= TOPOLOGY_INSTRUMENTS_MAX; i++) {
+    for (uint32_t i = 0; i <= SIM_INSTRUMENTS_MAX; i++) {
         sim->ins[i].defined_mono_ns = -DEFINE_AGAIN_NS;
     }
     if (connect_dir != NULL && (sim->dir_fd = open(connect_dir, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) {

@@ -11,6 +11,8 @@
  *          kill word set (141), orderly stop (151), instrument not listed at the venue (102), table of orders full (158).
  *          Anything is refused while there is no session (153). A refused NEW is UNSENT, REPLACE and CANCEL are
  *          REPLACE_REJECT and CANCEL_REJECT: the order stands at the venue as it did.
+ * Mass     MASS_CANCEL goes as one message; what of its scope still waits here for the disk is refused (149). Without a
+ *   cancel session its orders are told as TIMEOUT.
  * Power    durability power: NEW and REPLACE wait here, taken, until the journal's durable record reaches their topic; a
  *          cancel passes unless its order waits here itself.
  * Lives    ord rings of engine lives are read one after the other, each to its end (sim_life_t); control->epoch says
@@ -19,7 +21,8 @@
  *          still have had one, whose place is not known: everything written is passed over, and asked about.
  * Session  down: VENUE_LINK 0; what had not begun to leave is refused, what had begun and was not answered is TIMEOUT
  *          (UNKNOWN: the engine asks). Books are BROKEN. Connects again after 0.1, 0.2 .. 2 s. Up: when the venue's
- *          instruments have ids and all TIMEOUTs are told: VENUE_LINK 1 and the session's state; also to each new engine.
+ *          instruments have ids and all TIMEOUTs are told: VENUE_DEF, the session's state and VENUE_LINK 1; also to each
+ *           new engine.
  *          Then the engine reconciles: its questions are passed on, and the answers are.
  * Ids      generated market: the venue defines, the engine numbers: looked up in its instrument records by venue and
  *          symbol, defined through exec when missing. Recorded market: the venue is told what the engine knows.
@@ -47,6 +50,8 @@
 #define SIM_HELD_MAX 1024u
 #define SIM_LIVES_MAX 8u
 #define SIM_VENUES_MAX 64u
+#define SIM_INSTRUMENTS_MAX 64u /* of the simulated venue: the engine's first ones */
+#define SIM_ACCOUNTS_MAX 16u    /* likewise */
 #define SIM_EPOCH_JOINING 0x80000000u
 #define SIM_ORIGIN 255u /* of ClOrdIDs of our own cancels */
 
@@ -110,8 +115,8 @@ typedef struct sim {
     uint32_t              engine_epoch; /* of the newest */
     uint64_t              newest_taken; /* where to join the newest one's ring */
 
-    sim_ins_t       ins[TOPOLOGY_INSTRUMENTS_MAX + 1];       /* by the venue's id  */
-    uint32_t        by_engine[TOPOLOGY_INSTRUMENTS_MAX + 1]; /* by the engine's id */
+    sim_ins_t       ins[SIM_INSTRUMENTS_MAX + 1];       /* by the venue's id  */
+    uint32_t        by_engine[SIM_INSTRUMENTS_MAX + 1]; /* by the engine's id */
     sim_venue_row_t venues[SIM_VENUES_MAX];
     sim_orders_t   *orders;
 

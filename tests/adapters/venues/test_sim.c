@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "adapters/venues/sim/sim_adapter.h"
+#include "core/ref/capability.h"
 #include "core/risk/risk_code.h"
 #include "core/types/ids.h"
 #include "core/types/time.h"
@@ -48,7 +49,7 @@ typedef struct world {
     bool              deaf; /* the engine does not read exec */
     exec_report_t    *reports;
     uint32_t          report_count;
-    uint32_t          links_up, links_down, sessions, statuses, ends;
+    uint32_t          links_up, links_down, sessions, statuses, ends, definitions;
     uint64_t          md_count;
     uint64_t          rpt_seq[65];
     bool              live[65];
@@ -220,6 +221,12 @@ static void engine_collect(world_t *w)
         } else if (msg.type == MSG_MASS_STATUS) {
             w->statuses++;
             w->ends += ((const mass_status_t *)msg.body)->kind == MASS_STATUS_END;
+        } else if (msg.type == MSG_VENUE_DEF) {
+            const venue_def_t *def = msg.body;
+            assert_int_equal(def->venue_id, VENUE_ID);
+            assert_int_equal(capability_check(def), ERR_OK);
+            assert_true(capability_offers(def, VENUE_REPLACE | VENUE_MASS_CANCEL));
+            assert_int_equal(w->links_up, w->definitions++); /* before each link */
         } else {
             const control_t *c = msg.body;
             assert_int_equal(msg.type, MSG_CONTROL);
@@ -394,6 +401,38 @@ static void test_sim_carries_orders_and_answers(void **state)
     ord_put(w, MSG_SNAPSHOT_REQUEST, &snapshot, 0);
     steps(w, 20);
     assert_int_equal(w->healed, healed + 1);
+    world_free(w);
+}
+
+static void test_sim_mass_cancel_is_answered_for_each_order(void **state)
+{
+    (void)state;
+    world_t      *w   = world_up();
+    mass_cancel_t all = {.request_id = 77, .tenant_id = 1, .account_id = 1, .instrument_id = 11, .venue_id = VENUE_ID};
+    for (uint64_t n = 1; n <= 5; n++) { /* the last is another instrument's, the fourth another account's */
+        order_req_t req   = new_order(w, 1, n);
+        req.account_id    = n == 4 ? 2 : 1;
+        req.instrument_id = n == 5 ? 12 : 11;
+        req.px            = n == 5 ? 1 : req.px;
+        ord_put(w, MSG_ORDER_REQUEST, &req, 0);
+    }
+    ord_put(w, MSG_MASS_CANCEL, &all, 0); /* it overtakes none of them */
+    steps(w, 30);
+    for (uint64_t n = 1; n <= 3; n++) {
+        assert_non_null(report_of(w, new_order(w, 1, n).cl_ord_id, EXEC_TYPE_NEW));
+        assert_non_null(report_of(w, new_order(w, 1, n).cl_ord_id, EXEC_TYPE_CANCELED));
+    }
+    assert_null(report_of(w, new_order(w, 1, 4).cl_ord_id, EXEC_TYPE_CANCELED));
+    assert_null(report_of(w, new_order(w, 1, 5).cl_ord_id, EXEC_TYPE_CANCELED));
+    /* without a session: nobody cancels, and the engine is told that it is not known */
+    sim_disconnected(&w->sim, "test", w->mono_ns);
+    all.account_id = 2;
+    ord_put(w, MSG_MASS_CANCEL, &all, 0);
+    steps(w, 30);
+    connect_both(w);
+    steps(w, 200);
+    assert_non_null(report_of(w, new_order(w, 1, 4).cl_ord_id, EXEC_TYPE_TIMEOUT));
+    assert_int_equal(w->definitions, 2);
     world_free(w);
 }
 
@@ -960,6 +999,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sim_gives_instruments_ids_and_then_links),
         cmocka_unit_test(test_sim_carries_orders_and_answers),
+        cmocka_unit_test(test_sim_mass_cancel_is_answered_for_each_order),
         cmocka_unit_test(test_sim_gates),
         cmocka_unit_test(test_sim_connection_lost),
         cmocka_unit_test(test_sim_what_never_left_is_unsent),

@@ -255,8 +255,8 @@ static void test_recover_trades_again_when_all_is_answered(void **state)
     assert_true(other.request_id > first.request_id);
     assert_int_equal(first.since_utc_ns, 0); /* never reconciled: all there is */
     const order_status_req_t *q = world_out(w, MSG_ORDER_STATUS_REQUEST, 0);
-    assert_int_equal(q->cl_ord_id, cl_ord_id_make(3, WORLD_ORIGIN, 3)); /* newest first */
-    assert_int_equal(q->order_id_lo, 3);
+    assert_int_equal(q->cl_ord_id, cl_ord_id_make(3, WORLD_ORIGIN, 2)); /* in the order of the table's rows */
+    assert_int_equal(q->order_id_lo, 2);
     assert_int_equal(q->account_id, 1);
     assert_int_equal(q->instrument_id, 1);
     deliver(w, f); /* told again: known by its id */
@@ -910,7 +910,7 @@ static void test_recover_limits_come_by_record(void **state)
     set = (limit_set_t){.scope_type = SCOPE_INSTRUMENT, .scope_id = 1, .dup_w_ns = 5}; /* the last field is read */
     assert_int_equal(world_apply_body(w, MSG_LIMIT_SET, &set), ERR_ARG);
     assert_non_null(strstr(err_msg(), "dup_w_ns"));
-    set = (limit_set_t){.scope_type = SCOPE_GLOBAL};
+    set = (limit_set_t){.scope_type = SCOPE_ACCOUNT_VENUE};
     assert_int_equal(world_apply_body(w, MSG_LIMIT_SET, &set), ERR_ARG);
     assert_int_equal(risk_limit_version(risk), version);
     assert_int_equal(buy(w, 9990), RISK_ACCEPTED);

@@ -613,9 +613,10 @@ static void model_replace(fix_t *f, uint64_t id, bool answer)
                                  .order_qty     = qty,
                                  .px            = px,
                                  .cum_qty       = -1});
-        o->px  = px;
-        o->qty = qty;
-        o->replaces -= o->replaces > 0;
+        const bool asked = o->replaces > 0 && qty <= o->pend_qty && px >= o->pend_lo && px <= o->pend_hi;
+        o->px            = px;
+        o->qty           = qty;
+        o->replaces -= asked;
     } else {
         apply(f, (exec_report_t){.cl_ord_id     = id,
                                  .instrument_id = o->instrument,

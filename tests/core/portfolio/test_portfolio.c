@@ -143,19 +143,21 @@ static void check_identity(const portfolio_t *p)
 
 /* ---- 1 ----------------------------------------------------------------------------------------------------------- */
 
+#define CFG(accounts, instruments) (&(portfolio_cfg_t){.accounts_max = (accounts), .instruments_max = (instruments)})
+
 static void test_life_refuses_bad_memory_and_sizes(void **state)
 {
     (void)state;
     _Alignas(64) static unsigned char raw[4096];
-    assert_int_equal(portfolio_footprint(&(portfolio_cfg_t){0, 1}), 0);
-    assert_int_equal(portfolio_footprint(&(portfolio_cfg_t){1, 0}), 0);
-    assert_int_equal(portfolio_footprint(&(portfolio_cfg_t){4097, 1}), 0);
-    assert_int_equal(portfolio_footprint(&(portfolio_cfg_t){1, 65537}), 0);
-    assert_int_equal(portfolio_footprint(&(portfolio_cfg_t){4096, 1025}), 0);
+    assert_int_equal(portfolio_footprint(CFG(0, 1)), 0);
+    assert_int_equal(portfolio_footprint(CFG(1, 0)), 0);
+    assert_int_equal(portfolio_footprint(CFG(4097, 1)), 0);
+    assert_int_equal(portfolio_footprint(CFG(1, 65537)), 0);
+    assert_int_equal(portfolio_footprint(CFG(4096, 1025)), 0);
     assert_non_null(strstr(err_msg(), "4194304"));
-    assert_true(portfolio_footprint(&(portfolio_cfg_t){4096, 1024}) > 0);
-    assert_null(portfolio_new(raw + 8, &(portfolio_cfg_t){1, 1}));
-    assert_null(portfolio_new(NULL, &(portfolio_cfg_t){1, 1}));
+    assert_true(portfolio_footprint(CFG(4096, 1024)) > 0);
+    assert_null(portfolio_new(raw + 8, CFG(1, 1)));
+    assert_null(portfolio_new(NULL, CFG(1, 1)));
     assert_null(portfolio_join(raw));
     assert_null(portfolio_join(NULL));
 }
@@ -705,6 +707,21 @@ static void test_bounds_of_quantity_and_equity(void **state)
     assert_int_equal(portfolio_mark(p, NEGATIVE, 100, 100), ERR_OK);
     const uint64_t hash = portfolio_hash(1, p);
     assert_int_equal(portfolio_funding(p, 1, SPOT, 7968), ERR_RANGE);
+    const cash_move_t move = {
+        .ref_lo = 1, .ccy = ccy_pack("USDT"), .amount = 7968, .account_id = 1, .money_exp = 8, .kind = CASH_INTEREST};
+    const misc_fee_t fee = {.exec_id_lo    = 1,
+                            .ccy           = ccy_pack("USDT"),
+                            .amount        = -7968,
+                            .account_id    = 1,
+                            .instrument_id = NEGATIVE,
+                            .money_exp     = 8,
+                            .kind          = FEE_TAX};
+    bool             fresh;
+    f = fill_of(1, NEGATIVE, 1, 100, -7968);
+    assert_int_equal(portfolio_cash_move(p, &move, &fresh), ERR_RANGE);
+    assert_int_equal(portfolio_misc_fee(p, &fee, &fresh), ERR_RANGE);
+    assert_int_equal(portfolio_fill(p, &f), ERR_RANGE);
+    assert_int_equal(portfolio_mark(p, NEGATIVE, 101, 101), ERR_RANGE);
     assert_int_equal(portfolio_hash(1, p), hash);
     assert_int_equal(portfolio_funding(p, 1, SPOT, 7967), ERR_OK);
     assert_int_equal(account(p, 1, 0).equity, 4 * top - 1);

@@ -346,6 +346,13 @@ static void test_value_is_exact_and_rounded_against_the_holder(void **state)
             assert_int_equal(notional, 4711);
             assert_true(larger_than(&money, INT64_MAX));
         }
+        i128_t whole;
+        assert_true(instrument_money(&ins, px, qty, &whole) == instrument_value_nano(&ins, px, qty, &value));
+        if (instrument_money(&ins, px, qty, &whole)) { /* the floor of the floor of nano money */
+            const u128_t size = whole < 0 ? -(u128_t)whole : (u128_t)whole;
+            assert_true(is_rounded(&money, size, money.negative));
+            assert_true(size == 0 || (whole < 0) == money.negative);
+        }
     }
     assert_true(fitting > 50000);
 }

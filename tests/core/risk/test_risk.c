@@ -39,6 +39,9 @@ static void limits_wide(fix_t *f)
     f->account.max_day_loss = f->account.max_realised_loss = f->account.max_drawdown = INT64_MAX;
     f->account.concentration_bp                                                      = 10000;
     f->account.dup_n                                                                 = 1024;
+    f->strategy.otr_max                                                              = INT64_MAX / 2;
+    f->strategy.reject_n = f->strategy.rep_n = 1024;
+    f->strategy.reject_w_ns                  = 1;
     f->market.max_qty = f->market.max_value = f->row.max_qty = INT64_MAX;
     f->row.max_long = f->row.max_short = f->strategy_row.max_long = f->strategy_row.max_short = INT64_MAX;
 }
@@ -188,7 +191,7 @@ static void test_risk_validity_names(void **state)
     GIVES(&f, RISK_BAD_SIDE_TYPE_OR_TIF, q, q.side = 0);
     GIVES(&f, RISK_BAD_SIDE_TYPE_OR_TIF, q, q.side = 3);
     GIVES(&f, RISK_BAD_SIDE_TYPE_OR_TIF, q, q.ord_type = 3);
-    GIVES(&f, RISK_BAD_SIDE_TYPE_OR_TIF, q, q.tif = 3);
+    GIVES(&f, RISK_BAD_SIDE_TYPE_OR_TIF, q, q.tif = 6);
     GIVES(&f, RISK_BAD_SIDE_TYPE_OR_TIF, q, (q.exec_inst = EXEC_INST_POST_ONLY, q.tif = TIF_IOC));
     GIVES(&f, RISK_ACCEPTED, q, q.exec_inst = EXEC_INST_POST_ONLY);
     GIVES(&f, RISK_BAD_CLIENT_ORDER_ID, q, q.cl_ord_id = 0);
@@ -428,7 +431,7 @@ static void test_risk_other_currency_has_no_limits(void **state)
     risk_cfg_t       cfg;
     instrument_def_t def = glue_def(1);
     risk_cfg_default(&cfg);
-    def.money_exp = 2;
+    def.settle_ccy = ccy_pack("EUR");
     fix_open_def(&f, cfg, 16, &def, 1);
     assert_int_equal(ask_buy(&f, 1), RISK_LIMIT_MISSING);
     assert_int_equal(f.out.verdict.scope_type, SCOPE_ACCOUNT);
@@ -1014,7 +1017,7 @@ static void test_risk_refuses_bad_set_up(void **state)
     const control_t controls[] = {
         {.kind = CONTROL_NONE},
         {.kind = CONTROL_KIND_COUNT},
-        {.kind = CONTROL_KILL, .scope_type = SCOPE_ACCOUNT_INSTRUMENT, .scope_id = 1, .value = 1},
+        {.kind = CONTROL_KILL, .scope_type = SCOPE_ACCOUNT_INSTRUMENT, .scope_id = 9, .value = 1},
         {.kind = CONTROL_KILL, .scope_type = SCOPE_ACCOUNT, .scope_id = 9, .value = 1},
         {.kind = CONTROL_KILL, .scope_type = SCOPE_GLOBAL, .value = 2},
         {.kind = CONTROL_SESSION, .scope_type = SCOPE_VENUE, .scope_id = 1, .value = 6},

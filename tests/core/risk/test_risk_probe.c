@@ -52,6 +52,9 @@ static void limits_wide(fix_t *f)
     f->account.rate_n = f->account.msg_n = f->account.cancel_n = RING;
     f->strategy.rate_n = f->strategy.msg_n = f->strategy.cancel_n = RING;
     f->venue.rate_n = f->venue.msg_n = f->venue.cancel_n = RING;
+    f->strategy.otr_max                                  = INT64_MAX / 2;
+    f->strategy.reject_n = f->strategy.rep_n = RING;
+    f->strategy.reject_w_ns = f->strategy.rep_w_ns = 1;
     f->account.max_value = f->account.max_gross = f->account.max_net = INT64_MAX;
     f->account.max_open_value = f->account.value_w_max = INT64_MAX;
     f->account.max_day_loss = f->account.max_realised_loss = f->account.max_drawdown = INT64_MAX;
@@ -357,6 +360,117 @@ static void test_probe_scores_the_limit_that_is_used_most(void **state)
     glue_close(&f.g);
 }
 
+/* 229 to 231 and the tenant's positions, which only some desks have. */
+static void test_probe_scores_capital(void **state)
+{
+    (void)state;
+    fix_t              f;
+    risk_limits_t      tenant, firm, pair;
+    risk_account_cfg_t rights = {.tenant_id = 1,
+                                 .ccy       = ccy_pack("USDT"),
+                                 .may_trade = 1,
+                                 .may_short = 1,
+                                 .ord_types = 1U << ORD_TYPE_LIMIT,
+                                 .venues    = 1U << GLUE_VENUE};
+    fix_open(&f);
+    f.account.max_open_orders = f.row.max_open_orders = 1000;
+    risk_limits_default(SCOPE_TENANT, &tenant);
+    risk_limits_default(SCOPE_GLOBAL, &firm);
+    risk_limits_default(SCOPE_TENANT_INSTRUMENT, &pair);
+    f.account.max_credit = 1000000; /* the margin is all of the value: 10,000 a contract */
+    assert_int_equal(score(&f, SIDE_BUY, 10, 9900), 1000);
+    tenant.max_credit = 800000;
+    assert_int_equal(risk_limits_set(f.g.risk, SCOPE_TENANT, 1, 0, &tenant), ERR_OK);
+    f.account.max_credit = 1000000;
+    assert_int_equal(score(&f, SIDE_BUY, 10, 9900), 1250);
+    firm.max_credit = 500000;
+    assert_int_equal(risk_limits_set(f.g.risk, SCOPE_GLOBAL, 0, 0, &firm), ERR_OK);
+    assert_int_equal(score(&f, SIDE_BUY, 10, 9900), 2000);
+    rights.funds = RISK_FUNDS_MARGIN;
+    assert_int_equal(risk_account_open(f.g.risk, 1, &rights), ERR_OK);
+    risk_equity(f.g.risk, 1, 400000, 0);
+    assert_int_equal(score(&f, SIDE_BUY, 10, 9900), 2500);
+    f.account.max_turnover = 330000;
+    assert_int_equal(score(&f, SIDE_BUY, 10, 9900), 3000); /* its own price counts here: 99,000 */
+    pair.max_long  = 25;
+    pair.max_short = 20;
+    assert_int_equal(risk_limits_set(f.g.risk, SCOPE_TENANT_INSTRUMENT, 1, 1, &pair), ERR_OK);
+    assert_int_equal(score(&f, SIDE_BUY, 10, 9900), 4000);
+    assert_int_equal(score(&f, SIDE_SELL, 10, 10100), 5000);
+    glue_position(&f.g, 1, 1, 20, MID); /* what lowers it uses no credit and no margin, however little there is left */
+    firm.max_credit = tenant.max_credit = 1;
+    pair.max_long = pair.max_short = INT64_MAX;
+    assert_int_equal(risk_limits_set(f.g.risk, SCOPE_TENANT, 1, 0, &tenant), ERR_OK);
+    assert_int_equal(risk_limits_set(f.g.risk, SCOPE_GLOBAL, 0, 0, &firm), ERR_OK);
+    assert_int_equal(risk_limits_set(f.g.risk, SCOPE_TENANT_INSTRUMENT, 1, 1, &pair), ERR_OK);
+    risk_equity(f.g.risk, 1, 1, 0);
+    f.account.max_credit = 1;
+    assert_int_equal(score(&f, SIDE_SELL, 10, 10100), 10000 / ENTRIES);
+    f.account.max_credit = 1;
+    assert_int_equal(score(&f, SIDE_BUY, 1, 9900), RISK_SCORE_MAX);
+    glue_close(&f.g);
+}
+
+/* Bought for cash: paid from what is there; a sale uses none of it. */
+static void test_probe_scores_cash(void **state)
+{
+    (void)state;
+    fix_t                    f;
+    const risk_account_cfg_t rights = {.tenant_id = 1,
+                                       .ccy       = ccy_pack("USDT"),
+                                       .may_trade = 1,
+                                       .may_short = 1,
+                                       .funds     = RISK_FUNDS_CASH,
+                                       .ord_types = 1U << ORD_TYPE_LIMIT,
+                                       .venues    = 1U << GLUE_VENUE};
+    fix_open(&f);
+    f.account.max_open_orders = f.row.max_open_orders = 1000;
+    assert_int_equal(risk_account_open(f.g.risk, 1, &rights), ERR_OK);
+    risk_equity(f.g.risk, 1, 0, 396000);
+    assert_int_equal(score(&f, SIDE_BUY, 10, 9900), 10000 / ENTRIES); /* no spot */
+    glue_close(&f.g);
+    fix_open(&f);
+    f.account.max_open_orders = f.row.max_open_orders = 1000;
+    instrument_def_t spot                             = glue_def(1);
+    spot.kind                                         = INSTRUMENT_SPOT;
+    glue_instrument(&f.g, &spot, 1);
+    assert_int_equal(risk_account_open(f.g.risk, 1, &rights), ERR_OK);
+    risk_equity(f.g.risk, 1, 0, 396000);
+    assert_int_equal(score(&f, SIDE_BUY, 10, 9900), 2500);
+    assert_int_equal(score(&f, SIDE_SELL, 10, 10100), 10000 / ENTRIES);
+    glue_close(&f.g);
+}
+
+static void test_probe_steps_down_to_nothing(void **state)
+{
+    (void)state;
+    fix_t f;
+    fix_open(&f);
+    pass(&f, SIDE_BUY, 1, 9900);
+    f.market.max_qty = 1; /* one would be right, but one has just been sent */
+    limits_apply(&f);
+    const risk_probe_t p = probe_new(&f, SIDE_BUY, 5, 9900);
+    assert_int_equal(p.verdict.code, RISK_MAX_ORDER_QTY);
+    assert_int_equal(p.adjusted_qty, 0);
+    glue_close(&f.g);
+}
+
+/* A value that does not fit is a limit used up. */
+static void test_probe_scores_what_does_not_fit(void **state)
+{
+    (void)state;
+    fix_t f;
+    fix_open(&f);
+    glue_position(&f.g, 1, 1, INT64_MAX / 2 / MID, MID);
+    f.row.max_open_orders = 1000;
+    limits_apply(&f);
+    pass(&f, SIDE_BUY, INT64_MAX / 4 / MID, 9900);
+    const risk_probe_t p = probe_new(&f, SIDE_BUY, INT64_MAX / 3 / MID, 9900);
+    assert_int_equal(p.verdict.code, RISK_ARITHMETIC_OVERFLOW);
+    assert_int_equal(p.score, RISK_SCORE_MAX);
+    glue_close(&f.g);
+}
+
 static void test_probe_scores_full_what_cannot_be_valued(void **state)
 {
     (void)state;
@@ -658,6 +772,10 @@ int main(void)
         cmocka_unit_test(test_probe_leaves_what_closes_a_position),
         cmocka_unit_test(test_probe_steps_over_duplicates_but_does_not_cure_them),
         cmocka_unit_test(test_probe_scores_the_limit_that_is_used_most),
+        cmocka_unit_test(test_probe_scores_capital),
+        cmocka_unit_test(test_probe_scores_cash),
+        cmocka_unit_test(test_probe_steps_down_to_nothing),
+        cmocka_unit_test(test_probe_scores_what_does_not_fit),
         cmocka_unit_test(test_probe_scores_full_what_cannot_be_valued),
         cmocka_unit_test(test_probe_is_what_the_check_will_say),
     };

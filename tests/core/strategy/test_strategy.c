@@ -241,7 +241,9 @@ static void report(rig_t *r, uint64_t id, exec_type_t type, int64_t last_qty)
                              .px            = type == EXEC_TYPE_REPLACED ? o->req.px : 0,
                              .cum_qty       = -1,
                              .leaves_qty    = -1};
-    r->ops->on_exec(r->state, &r->ctx, &e);
+    if (r->ops->on_exec) {
+        r->ops->on_exec(r->state, &r->ctx, &e);
+    }
 }
 
 static const host_order_t *working(const rig_t *r, uint32_t instrument_id, side_t side, uint64_t *id)
@@ -270,7 +272,7 @@ static void test_built_ins_are_found(void **state)
         assert_non_null(ops->init);
         assert_non_null(ops->help);
     }
-    assert_int_equal(count, 2);
+    assert_int_equal(count, 3);
     assert_null(strategy_find("market_mak"));
     assert_null(strategy_find(""));
     const strategy_cfg_t cfg = {.param_count = 2, .params = {{"abc", 5}, {"abcd", 6}}};
@@ -621,6 +623,28 @@ static void test_cross_follows_and_flips(void **state)
     report(r, id, EXEC_TYPE_EXPIRED, 0);
 }
 
+static void test_probe_sends_one_order_a_book(void **state)
+{
+    (void)state;
+    uint64_t id = 0;
+    rig_t   *r  = rig("probe", INSTRUMENT_LINEAR, 1, (strategy_param_t[]){{"lots", 3}});
+    book(r, 1, 599995, 600005);
+    const host_order_t *o = working(r, 1, SIDE_BUY, &id);
+    assert_non_null(o);
+    assert_int_equal(o->req.tif, TIF_IOC);
+    assert_int_equal(o->req.px, 600005);
+    assert_int_equal(o->req.qty, 3);
+    report(r, id, EXEC_TYPE_TRADE, 3);
+    book(r, 1, 599985, 599995);
+    o = working(r, 1, SIDE_SELL, &id);
+    assert_non_null(o);
+    assert_int_equal(o->req.px, 599985);
+    assert_int_equal(r->host.news, 2);
+    r = rig("probe", INSTRUMENT_LINEAR, 1, (strategy_param_t[]){{"instrument", 2}});
+    book(r, 1, 599995, 600005);
+    assert_int_equal(r->host.news, 0); /* another instrument */
+}
+
 static void test_cross_keeps_its_pause_and_band(void **state)
 {
     (void)state;
@@ -779,6 +803,7 @@ int main(void)
         cmocka_unit_test(test_maker_ignores_reports_of_other_orders),
         cmocka_unit_test(test_maker_serves_sixteen_instruments),
         cmocka_unit_test(test_cross_follows_and_flips),
+        cmocka_unit_test(test_probe_sends_one_order_a_book),
         cmocka_unit_test(test_cross_keeps_its_pause_and_band),
         cmocka_unit_test(test_cross_starts_again_after_a_gap),
         cmocka_unit_test(test_cross_is_flat_where_it_may_not_be_short),

@@ -9,14 +9,18 @@
  *            rolling   today and the window_days - 1 UTC days before it, or
  *            month     the calendar month, UTC (window_days 0),
  *          up to and without the fill that is charged: a tier holds from the next fill on, at once.
- * Minimum  of a fill: never below min_fill. Of an order: its fees together are never below min_order, from its first fill
- *          on; what later fills cost is first set against what was charged so. A minimum of 0 is none (rebates stay what
+ * Minimum  of a fill: never below min_fill. Of an order: its fees together are never below min_order, from its first
+ *          fill
+ *          on; what later fills cost is first set against what was charged so. A minimum of 0 is none (rebates stay
+ *          what
  *          they are); else a rebate is raised to it, too.
- * Rounding against us: value x rate and per_contract x quantity are each rounded up in the money of the instrument, fill by
+ * Rounding against us: value x rate and per_contract x quantity are each rounded up in the money of the instrument,
+ * fill by
  *          fill (a fee is never smaller, a rebate never larger than exact); volume is rounded down.
  * Wrong    venues count volume over all instruments of a member, in one currency, and change tiers once a day; what was
  *          traded before the recording began is not known here.
- * Units    rates 10^-8 of value (10000 = 1 basis point); tier volumes whole units of the settlement currency; per_contract
+ * Units    rates 10^-8 of value (10000 = 1 basis point); tier volumes whole units of the settlement currency;
+ *          per_contract
  *          and minima 10^-8 of it, per_contract for one whole unit of quantity (10^qty_exp).
  * Memory   plain structs without pointers or padding: bytes are state and may be hashed.  Threads: one. */
 #pragma once
@@ -48,10 +52,14 @@ typedef struct fee_cfg {
     fee_tier_t tiers[FEE_TIERS_MAX];
 } fee_cfg_t;
 
+typedef struct fee_window {       /* volume of the days that count */
+    int64_t period;               /* UTC day since the epoch, or month since year 0, that was charged last */
+    int64_t volume[FEE_DAYS_MAX]; /* money by day, at day % days; of the month at 0 */
+} fee_window_t;
+
 typedef struct fee { /* one instrument's */
-    fee_cfg_t cfg;
-    int64_t   period;               /* UTC day since the epoch, or month since year 0, that was charged last */
-    int64_t   volume[FEE_DAYS_MAX]; /* money by day, at day % window_days; of the month at 0 */
+    fee_cfg_t    cfg;
+    fee_window_t window;
 } fee_t;
 
 typedef struct fee_order { /* one order's, zero when it opens; kept with it */
@@ -69,6 +77,17 @@ void fee_begin(fee_t *fee, const fee_cfg_t *cfg);
  * INT64_MAX (against us; no real trade comes near). utc_ns that goes back counts for the newest period. O(window). */
 int64_t fee_charge(fee_t *fee, fee_order_t *order, const instrument_t *ins, liquidity_t liquidity, int64_t px,
                    int64_t qty, int64_t utc_ns);
+
+/* The parts of it, for whoever keeps volume and tiers elsewhere (core/portfolio: an account's schedule).
+ * fee_window_begin: no volume yet. fee_window_move: to the time of a fill; what fell out is forgotten.
+ * fee_window_add: money, a
+ * day's beyond an int64 is INT64_MAX. fee_window_sum: of what counts. days as window_days.
+ * fee_of_value: value x rate, rounded up; negative = rebate. What does not fit is INT64_MAX, a rebate then 0. */
+void    fee_window_begin(fee_window_t *window);
+void    fee_window_move(fee_window_t *window, uint32_t days, int64_t utc_ns);
+void    fee_window_add(fee_window_t *window, uint32_t days, int64_t money);
+i128_t  fee_window_sum(const fee_window_t *window);
+int64_t fee_of_value(const instrument_t *ins, int64_t px, int64_t qty, int64_t rate_e8);
 
 /* fee_volume: money in the window as it stands at the last charge; INT64_MAX when it is more. */
 int64_t fee_volume(const fee_t *fee);

@@ -1,4 +1,4 @@
-#include "core/match/fee.h"
+#include "core/ref/fee.h"
 
 #include <string.h>
 
@@ -53,8 +53,8 @@ err_t fee_check(const fee_cfg_t *cfg)
 void fee_begin(fee_t *fee, const fee_cfg_t *cfg)
 {
     memset(fee, 0, sizeof *fee);
-    fee->cfg    = *cfg;
-    fee->period = INT64_MIN;
+    fee->cfg = *cfg;
+    fee_window_begin(&fee->window);
 }
 
 /* ---- volume ------------------------------------------------------------------------------------------------------ */
@@ -71,38 +71,43 @@ static int64_t month_of(int64_t day)
     return (yoe + era * 400) * 12 + m + 2;
 }
 
-/* The window moves to the time of a fill; what fell out of it is forgotten. */
-static void volume_move(fee_t *fee, int64_t utc_ns)
+void fee_window_begin(fee_window_t *window)
 {
-    const int64_t day  = (int64_t)div_floor(utc_ns, NS_PER_DAY);
-    const int64_t days = fee->cfg.window_days;
-    const int64_t now  = days == 0 ? month_of(day) : day;
-    if (now <= fee->period) {
-        return;
-    }
-    if (days == 0 || fee->period == INT64_MIN || now - fee->period >= days) {
-        memset(fee->volume, 0, sizeof fee->volume);
-    } else {
-        for (int64_t d = fee->period + 1; d <= now; d++) {
-            fee->volume[(d % days + days) % days] = 0;
-        }
-    }
-    fee->period = now;
+    memset(window, 0, sizeof *window);
+    window->period = INT64_MIN;
 }
 
-static i128_t volume_sum(const fee_t *fee)
+void fee_window_move(fee_window_t *window, uint32_t days, int64_t utc_ns)
+{
+    const int64_t day  = (int64_t)div_floor(utc_ns, NS_PER_DAY);
+    const int64_t span = days;
+    const int64_t now  = days == 0 ? month_of(day) : day;
+    if (now <= window->period) {
+        return;
+    }
+    if (days == 0 || window->period == INT64_MIN || now - window->period >= span) {
+        memset(window->volume, 0, sizeof window->volume);
+    } else {
+        for (int64_t d = window->period + 1; d <= now; d++) {
+            window->volume[(d % span + span) % span] = 0;
+        }
+    }
+    window->period = now;
+}
+
+i128_t fee_window_sum(const fee_window_t *window)
 {
     i128_t sum = 0;
     for (unsigned i = 0; i < FEE_DAYS_MAX; i++) {
-        sum += fee->volume[i];
+        sum += window->volume[i];
     }
     return sum;
 }
 
-static void volume_add(fee_t *fee, int64_t money)
+void fee_window_add(fee_window_t *window, uint32_t days, int64_t money)
 {
-    const int64_t days = fee->cfg.window_days;
-    int64_t      *at   = &fee->volume[days == 0 ? 0 : (fee->period % days + days) % days];
+    const int64_t span = days;
+    int64_t      *at   = &window->volume[days == 0 ? 0 : (window->period % span + span) % span];
     if (__builtin_add_overflow(*at, money, at)) {
         *at = INT64_MAX;
     }
@@ -110,7 +115,7 @@ static void volume_add(fee_t *fee, int64_t money)
 
 int64_t fee_volume(const fee_t *fee)
 {
-    const i128_t sum = volume_sum(fee);
+    const i128_t sum = fee_window_sum(&fee->window);
     return sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
 }
 
@@ -119,7 +124,7 @@ int64_t fee_volume(const fee_t *fee)
 static int64_t rate_e8(const fee_t *fee, const instrument_t *ins, liquidity_t liquidity)
 {
     const fee_cfg_t *cfg    = &fee->cfg;
-    const i128_t     volume = cfg->tier_count == 0 ? 0 : volume_sum(fee);
+    const i128_t     volume = cfg->tier_count == 0 ? 0 : fee_window_sum(&fee->window);
     int64_t          maker = cfg->maker_rate_e8, taker = cfg->taker_rate_e8;
     for (uint32_t i = 0; i < cfg->tier_count; i++) {
         if (volume >= mul_i64(cfg->tiers[i].from_volume, pow10_i64((unsigned)ins->def.money_exp))) {
@@ -150,25 +155,38 @@ static int64_t add_sat(int64_t a, int64_t b)
     return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
 }
 
+/* The value is floored to nano money: its size is the larger of both signs when we pay, the smaller when we get. false: it does
+ * not fit 127 bits. */
+static bool value_size(const instrument_t *ins, int64_t px, int64_t qty, bool larger, i128_t *size)
+{
+    i128_t there, back;
+    if (!instrument_value_nano(ins, px, qty, &there) || !instrument_value_nano(ins, px, -qty, &back)) {
+        return false;
+    }
+    there = there < 0 ? -there : there;
+    back  = back < 0 ? -back : back;
+    *size = (there > back) == larger ? there : back;
+    return true;
+}
+
+int64_t fee_of_value(const instrument_t *ins, int64_t px, int64_t qty, int64_t rate_e8)
+{
+    i128_t     size, nano = 0;
+    const bool fits =
+        value_size(ins, px, qty, rate_e8 > 0, &size) && !__builtin_mul_overflow(size, (i128_t)rate_e8, &nano);
+    return fit_fee(fits, div_ceil(nano, (i128_t)FEE_RATE_ONE * pow10_i64(MONEY_NANO_EXP)), rate_e8 > 0);
+}
+
 int64_t fee_charge(fee_t *fee, fee_order_t *order, const instrument_t *ins, liquidity_t liquidity, int64_t px,
                    int64_t qty, int64_t utc_ns)
 {
     const fee_cfg_t *cfg = &fee->cfg;
-    i128_t           there, back, nano;
-    volume_move(fee, utc_ns);
-    const int64_t rate = rate_e8(fee, ins, liquidity);
-    /* The value is floored to nano money: its size is the larger of both signs when we pay, the smaller when we get. */
-    bool    fits = instrument_value_nano(ins, px, qty, &there) && instrument_value_nano(ins, px, -qty, &back);
-    int64_t own  = rate > 0 ? INT64_MAX : 0;
-    if (fits) {
-        there = there < 0 ? -there : there;
-        back  = back < 0 ? -back : back;
-        fits  = !__builtin_mul_overflow((there > back) == (rate > 0) ? there : back, (i128_t)rate, &nano);
-        own   = fit_fee(fits, fits ? div_ceil(nano, (i128_t)FEE_RATE_ONE * pow10_i64(MONEY_NANO_EXP)) : 0, rate > 0);
-        volume_add(fee, fit_fee(true, (there < back ? there : back) / pow10_i64(MONEY_NANO_EXP), true));
-    } else {
-        volume_add(fee, INT64_MAX);
-    }
+    i128_t           size;
+    fee_window_move(&fee->window, cfg->window_days, utc_ns);
+    int64_t    own  = fee_of_value(ins, px, qty, rate_e8(fee, ins, liquidity));
+    const bool fits = value_size(ins, px, qty, false, &size);
+    fee_window_add(&fee->window, cfg->window_days,
+                   fits ? fit_fee(true, size / pow10_i64(MONEY_NANO_EXP), true) : INT64_MAX);
     if (cfg->per_contract_e8 > 0) {
         own = add_sat(own, money_up(cfg->per_contract_e8, ins, qty, pow10_i64((unsigned)ins->def.qty_exp)));
     }

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "core/match/fee.h"
+#include "core/ref/fee.h"
 #include "core/types/num.h"
 #include "core/types/time.h"
 
