@@ -249,9 +249,44 @@ static void test_the_last_of_each_scope(void **state)
     glue_close(&f.g);
 }
 
+/* A plain order, for which nothing else stands near its limit: on each bound of price and size it passes, one beyond it
+ * is denied. This is what the shortest way through the gate decides by itself. */
+static void test_plain_orders_at_their_bounds(void **state)
+{
+    (void)state;
+    fix_t f;
+    fix_open(&f); /* ref 10,000; collar 3 %, far side 50 % */
+    GIVES(&f, 0, RISK_MODE_ORDER, q, q.px = 10300);
+    GIVES(&f, RISK_COLLAR_BUY, RISK_MODE_ORDER, q, q.px = 10301);
+    GIVES(&f, 0, RISK_MODE_ORDER, q, q.px = 5000);
+    GIVES(&f, RISK_FAR_FROM_MARKET, RISK_MODE_ORDER, q, q.px = 4999);
+    GIVES(&f, 0, RISK_MODE_ORDER, q, (q.side = SIDE_SELL, q.px = 9700));
+    GIVES(&f, RISK_COLLAR_SELL, RISK_MODE_ORDER, q, (q.side = SIDE_SELL, q.px = 9699));
+    GIVES(&f, 0, RISK_MODE_ORDER, q, (q.side = SIDE_SELL, q.px = 15000));
+    GIVES(&f, RISK_FAR_FROM_MARKET, RISK_MODE_ORDER, q, (q.side = SIDE_SELL, q.px = 15001));
+    f.market.max_qty = 20;
+    limits_apply(&f);
+    GIVES(&f, 0, RISK_MODE_ORDER, q, q.qty = 20);
+    GIVES(&f, RISK_MAX_ORDER_QTY, RISK_MODE_ORDER, q, q.qty = 21);
+    f.row.max_qty = 15;
+    limits_apply(&f);
+    GIVES(&f, 0, RISK_MODE_ORDER, q, q.qty = 15);
+    GIVES(&f, RISK_MAX_ORDER_QTY, RISK_MODE_ORDER, q, q.qty = 16);
+    f.market.max_value = 12 * PX;
+    limits_apply(&f);
+    GIVES(&f, 0, RISK_MODE_ORDER, q, q.qty = 12);
+    GIVES(&f, RISK_MAX_ORDER_VALUE, RISK_MODE_ORDER, q, (q.qty = 12, q.px = PX + 1));
+    f.account.max_value = 11 * PX;
+    limits_apply(&f);
+    GIVES(&f, 0, RISK_MODE_ORDER, q, q.qty = 11);
+    GIVES(&f, RISK_MAX_ORDER_VALUE, RISK_MODE_ORDER, q, (q.qty = 11, q.px = PX + 1));
+    glue_close(&f.g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plain_orders_at_their_bounds),
         cmocka_unit_test(test_participation_to_the_last_unit),
         cmocka_unit_test(test_no_duplicates_at_all_is_no_order_at_all),
         cmocka_unit_test(test_duplicates_leave_one_by_one),
